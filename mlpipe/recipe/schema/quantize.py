@@ -1,0 +1,25 @@
+"""`quantize:`, the compressed variants."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mlpipe.recipe.schema.base import Field, FunctionReference, Section
+
+Method = Literal["float16", "linear", "kmeans", "lut"]
+Granularity = Literal["per_tensor", "per_channel", "per_block", "per_grouped_channel"]
+
+
+class QuantizeStep(Section):
+    """One compression of the weights, every value explicit."""
+
+    method: Method
+    bits: int = Field(8, description="1..8; 16 with float16.")
+    symmetric: bool | None = Field(None, description="linear: symmetric about zero; default true for ML Program.")
+    granularity: Granularity | None = Field(None, description="Default: per_channel for linear, per_tensor for look-up tables.")
+    block_size: int | None = None
+    group_size: int | None = None
+    function: FunctionReference | None = Field(None, description="lut: weights, bits -> table and indices, as file.py:function.")
+    minimum_elements: int = Field(0, description="Smaller weights stay as they are (named in the record).")
+    skip: list[str] = Field(default_factory=list, description="Globs over weight or layer names that stay as they are.")
+    minimum_snr_db: float | None = Field(None, description="A weight that decodes below it fails the step; default: by scheme.")
