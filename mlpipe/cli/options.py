@@ -1,0 +1,33 @@
+"""Options that commands share, so that each is spelled and explained once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+debug_option = click.option("--debug", is_flag=True, help="Let errors through with their traceback.", expose_value=False)
+workspace_option = click.option(
+    "--workspace",
+    "-C",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=None,
+    help="The folder with pipeline.yaml; default: found upward from here.",
+)
+recipes_argument = click.argument("recipes", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
+
+
+def common(function: Function) -> Function:
+    """Add the options that every command has."""
+    return debug_option(json_option(function))
+
+
+def print_json(data: Any) -> None:
+    """Print a result for machines: one JSON document, keys in their own order."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))

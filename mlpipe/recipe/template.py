@@ -1,0 +1,90 @@
+"""The recipe that `mlpipe init` writes: commented, and running as it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Description = Mapping[str, Any]
+
+
+def recipe_text(name: str, kind: str, location: str, description: Description) -> str:
+    """Return a recipe for a source model that was described (`description.json`); `location` is as the recipe will name it."""
+    parts = [
+        "# Written by `mlpipe init`. Run it with `mlpipe run`; see every default with `mlpipe show`.\n",
+        f"mlpipe: 1\nname: {name}\n",
+        _source(kind, location, description),
+        "" if kind == "coreml" else _convert(description),
+        _quantize(),
+        _compare(description, has_source=kind != "coreml"),
+        _gate(description, has_source=kind != "coreml"),
+        "# release: {variant: linear-8, name: Model}   # the variant that ships, once its gate passes\n",
+    ]
+    return "".join(parts)
+
+
+def _source(kind: str, location: str, description: Description) -> str:
+    lines = ["source:", f"  {kind}: {json.dumps(location)}"]
+    lines += [f"  # input  {_feature(entry)}" for entry in description["inputs"]]
+    lines += [f"  # output {_feature(entry)}" for entry in description["outputs"]]
+    return "\n".join(lines) + "\n"
+
+
+def _feature(entry: Description) -> str:
+    shape = ", ".join("?" if size is None else str(size) for size in entry.get("shape") or ())
+    return f"{entry['name']}: {entry.get('dtype', '?')} [{shape}]"
+
+
+def _convert(description: Description) -> str:
+    lines = [
+        "convert:",
+        "  to: mlprogram                        # or neuralnetwork (iOS 13 and 14; holds custom layers)",
+        "  minimum_deployment_target: iOS16",
+        "  compute_precision: float16           # or float32",
+    ]
+    images = [(entry["name"], color) for entry in description["inputs"] if (color := _image_color(entry["shape"])) is not None]
+    if images:
+        lines += ["  # Let the app feed images (pixels 0..255 become pixel * scale + bias, as the model was trained):", "  # inputs:"]
+        lines += [f"  #   {json.dumps(name)}: {{image: {{color: {color}, scale: 0.00392156862745098, bias: 0.0}}}}" for name, color in images]
+    lines += ["  # classifier: {class_labels: labels.txt}   # one label a line"]
+    return "\n".join(lines) + "\n"
+
+
+def _image_color(shape: Sequence[int | None] | None) -> str | None:
+    """Return the colour that an input of this shape could hold, or None."""
+    if shape is None or len(shape) != 4:
+        return None
+    for channels in (shape[3], shape[1]):
+        if channels in (1, 3):
+            return "grayscale" if channels == 1 else "rgb"
+    return None
+
+
+def _quantize() -> str:
+    return "quantize:\n  linear: {method: linear, bits: [8]}      # a list makes variants: linear-8 ...\n  lut: {method: kmeans, bits: [8, 6]}      # lut-8, lut-6\n"
+
+
+def _compare(description: Description, *, has_source: bool) -> str:
+    metrics = ["snr_db", "cosine", "max_abs_error", *(["top1_agreement"] if _looks_like_classifier(description) else [])]
+    against = "the source and the converted model" if has_source else "the model as it came"
+    return (
+        f"compare:                                # every variant against {against}\n"
+        "  samples: {synthetic: {count: 16, seed: 0}}   # better: {images: data/*.png, ground_truth: labels.csv} or {arrays: data.npz}\n"
+        f"  metrics: [{', '.join(metrics)}]\n"
+    )
+
+
+def _looks_like_classifier(description: Description) -> bool:
+    outputs = description["outputs"]
+    shape = outputs[0].get("shape") if len(outputs) == 1 else None
+    return shape is not None and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1
+
+
+def _gate(description: Description, *, has_source: bool) -> str:
+    agreement = ', top1_agreement: ">= 90%"' if _looks_like_classifier(description) else ""
+    lines = ["gate:                                   # exit code 1 where a bound is missed; tighten these to what your app needs"]
+    if has_source:
+        lines.append('  converted: {source.cosine: ">= 0.999"}')
+    lines.append(f'  "*": {{cosine: ">= 0.98"{agreement}}}')
+    return "\n".join(lines) + "\n"
