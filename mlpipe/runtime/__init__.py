@@ -1,0 +1,7 @@
+"""Core ML models executed anywhere, on ONNX Runtime."""
+
+from mlpipe.runtime.lowered import Unsupported
+from mlpipe.runtime.model import RuntimeModel, load_model, open_model
+from mlpipe.runtime.precision import Precision
+
+__all__ = ["Precision", "RuntimeModel", "Unsupported", "load_model", "open_model"]

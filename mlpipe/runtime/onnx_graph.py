@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,44 +12,140 @@ import numpy as np
 OPSET = 21
 """The operator set of every graph that the runtime builds."""
 
+Dim = int | str | None
+"""A size: a number, a name that stands for the same number wherever it occurs, or unknown."""
+
+INFERENCE_VALUES = 64
+"""Integer constants up to this many elements are shown to shape inference: axes, shapes, pads."""
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """What is known of a value before the graph runs."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[Dim, ...] | None
+    """None where not even the rank is known."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One ONNX node. An attribute that is a Graph is a subgraph."""
+
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+    domain: str = ""
+
 
 @dataclass
 class Graph:
     """A graph under construction. Value names are strings; every method that makes a value returns its name."""
 
-    nodes: list[tuple[str, list[str], list[str], dict[str, Any], str]] = field(default_factory=list)
-    """(op type, inputs, outputs, attributes, domain), in execution order."""
+    nodes: list[Node] = field(default_factory=list)
+    """In execution order."""
     constants: dict[str, np.ndarray] = field(default_factory=dict)
-    inputs: list[tuple[str, np.dtype[Any], list[int | str | None]]] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    _counter: int = 0
+    inputs: list[str] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Output name -> the value that it shows."""
+    types: dict[str, ValueType] = field(default_factory=dict)
+    parent: Graph | None = None
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def subgraph(self) -> Graph:
+        """Return an empty graph for the body of an If, Loop or Scan of this one: it sees this one's values, and its names are unique in both."""
+        return Graph(parent=self, _numbers=self._numbers)
 
     def name(self, hint: str) -> str:
         """Return a fresh value name."""
-        self._counter += 1
-        return f"{hint}__{self._counter}"
+        return f"{hint}__{next(self._numbers)}"
 
-    def add_input(self, name: str, dtype: np.dtype[Any], shape: list[int | str | None]) -> str:
-        """Declare a graph input; None and strings in the shape are dynamic sizes."""
-        self.inputs.append((name, dtype, shape))
+    def add_input(self, name: str, dtype: np.dtype[Any] | type, shape: Sequence[Dim]) -> str:
+        """Declare a graph input."""
+        self.inputs.append(name)
+        self.set_type(name, dtype, shape)
         return name
 
-    def constant(self, value: np.ndarray, hint: str = "const") -> str:
-        """Add a constant."""
+    def constant(self, value: np.ndarray | float | list[Any], dtype: Any = None, hint: str = "const") -> str:
+        """Add a constant; a subgraph's constants live in the outermost graph, which it sees."""
+        if self.parent is not None:
+            return self.parent.constant(value, dtype, hint)
+        array = np.asarray(value, dtype)
         name = self.name(hint)
-        self.constants[name] = np.asarray(value)
+        self.constants[name] = array
+        self.set_type(name, array.dtype, array.shape)
         return name
 
     def int64(self, *values: int) -> str:
         """Add a 1-D int64 constant, as ONNX wants axes, shapes and pads."""
-        return self.constant(np.asarray(values, dtype=np.int64), "i64")
+        return self.constant(np.asarray(values, dtype=np.int64), hint="i64")
+
+    def value_of(self, name: str) -> np.ndarray | None:
+        """Return a constant's value, or None where the value is only known when the graph runs."""
+        if name in self.constants:
+            return self.constants[name]
+        return self.parent.value_of(name) if self.parent else None
+
+    def type_of(self, name: str) -> ValueType | None:
+        """Return what is known of a value, here or in an enclosing graph."""
+        if name in self.types:
+            return self.types[name]
+        return self.parent.type_of(name) if self.parent else None
+
+    def set_type(self, name: str, dtype: np.dtype[Any] | type, shape: Sequence[Dim] | None) -> str:
+        """State a value's type, where the lowering knows better than inference; return the name."""
+        self.types[name] = ValueType(np.dtype(dtype), None if shape is None else tuple(shape))
+        return name
+
+    def shape(self, name: str) -> tuple[Dim, ...]:
+        """Return a value's sizes, as far as they are known. It is a defect of the lowering to ask where the rank is not."""
+        known = self.type_of(name)
+        assert known is not None, f"{name} has no known type"
+        assert known.shape is not None, f"{name} has no known rank"
+        return known.shape
+
+    def rank(self, name: str) -> int:
+        """Return a value's number of dimensions."""
+        return len(self.shape(name))
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Return a value's element type."""
+        known = self.type_of(name)
+        assert known is not None, f"{name} has no known type"
+        return known.dtype
+
+    def static_shape(self, name: str) -> tuple[int, ...] | None:
+        """Return a value's sizes where all of them are numbers, else None."""
+        shape = self.shape(name)
+        return tuple(size for size in shape if isinstance(size, int)) if all(isinstance(size, int) for size in shape) else None
+
+    def shape_value(self, name: str) -> str:
+        """Return the value that holds another value's shape as int64: a constant where it is known."""
+        static = self.static_shape(name)
+        return self.add("Shape", name) if static is None else self.int64(*static)
 
     def add(self, op: str, *inputs: str | None, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output. None is an absent optional input."""
+        """Add a node with one output. None is an absent optional input, and an attribute that is None is absent."""
         return self.add_many(op, 1, *inputs, domain=domain, **attributes)[0]
 
     def add_many(self, op: str, count: int, *inputs: str | None, domain: str = "", **attributes: Any) -> list[str]:
         """Add a node with several outputs."""
+        from mlpipe.runtime.onnx_types import infer_types
+
         outputs = [self.name(op.lower()) for _ in range(count)]
-        self.nodes.append((op, [name or "" for name in inputs], outputs, attributes, domain))
+        present = {key: value for key, value in attributes.items() if value is not None}
+        node = Node(op, tuple(name or "" for name in inputs), tuple(outputs), present, domain)
+        self.nodes.append(node)
+        self.types.update(infer_types(self, node))
         return outputs
+
+    def cast(self, name: str, dtype: np.dtype[Any] | type) -> str:
+        """Return the value in another element type; the value itself where it has that type already."""
+        from onnx import helper
+
+        wanted = np.dtype(dtype)
+        known = self.type_of(name)
+        if known is not None and known.dtype == wanted:
+            return name
+        return self.add("Cast", name, to=int(helper.np_dtype_to_tensor_dtype(wanted)))

@@ -1,0 +1,137 @@
+"""A model's inputs and outputs as its specification describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlpipe.errors import NotExecutable
+
+Kind = Literal["array", "image", "int64", "double", "string", "dictionary", "sequence", "state"]
+Color = Literal["grayscale", "rgb", "bgr", "grayscale_float16"]
+
+ARRAY_TYPES = {65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8", 65552: "float16"}
+"""The specification's numbers of element types."""
+
+COLORS: dict[int, Color] = {10: "grayscale", 20: "rgb", 30: "bgr", 40: "grayscale_float16"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes that a feature accepts: one, a list, or a range per dimension."""
+
+    default: tuple[int, ...]
+    """Empty where the model does not say."""
+    enumerated: tuple[tuple[int, ...], ...] = ()
+    ranges: tuple[tuple[int, int | None], ...] = ()
+    """Lowest and highest size of each dimension; None is unbounded."""
+
+    def accept(self, shape: Sequence[int]) -> bool:
+        """Return whether an array of this shape may be fed."""
+        if self.enumerated:
+            return tuple(shape) in self.enumerated
+        if self.ranges:
+            fits = [low <= size and (high is None or size <= high) for size, (low, high) in zip(shape, self.ranges, strict=False)]
+            return len(shape) == len(self.ranges) and all(fits)
+        return not self.default or tuple(shape) == self.default
+
+    def dims(self) -> tuple[int | None, ...]:
+        """Return the sizes of a graph input: None where more than one size is accepted."""
+        if self.enumerated:
+            rank = len(self.enumerated[0])
+            columns = [{shape[axis] for shape in self.enumerated} for axis in range(rank)]
+            return tuple(column.pop() if len(column) == 1 else None for column in columns)
+        if self.ranges:
+            return tuple(low if low == high else None for low, high in self.ranges)
+        return self.default
+
+    def __str__(self) -> str:
+        """Return the accepted sizes as people write them: `1x3x8..16`."""
+        if self.enumerated:
+            return " or ".join("x".join(map(str, shape)) for shape in self.enumerated)
+        if self.ranges:
+            return "x".join(str(low) if low == high else f"{low}..{'' if high is None else high}" for low, high in self.ranges)
+        return "x".join(map(str, self.default)) or "any shape"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input or output."""
+
+    name: str
+    kind: Kind
+    dtype: str = ""
+    """Element type of an array; key type (`int64`, `string`) of a dictionary."""
+    sizes: Sizes = Sizes(())
+    """Shape of an array; height and width of an image."""
+    color: Color | None = None
+    optional: bool = False
+    default: float | None = None
+    """What an optional array that is not fed is filled with."""
+
+    def __str__(self) -> str:
+        """Return the type as messages show it: `float32 array 1x3x8x8`, `rgb image 8x8`."""
+        if self.kind == "array":
+            return f"{self.dtype} array {self.sizes}"
+        return f"{self.color} image {self.sizes} (height x width)" if self.kind == "image" else self.kind
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of an image."""
+        return 3 if self.color in ("rgb", "bgr") else 1
+
+
+def features(descriptions: Iterable[Any]) -> tuple[Feature, ...]:
+    """Return the features of `spec.description.input` or `.output`.
+
+    Errors: NotExecutable for a type that no specification up to iOS 26 has.
+    """
+    return tuple(_feature(description.name, description.type) for description in descriptions)
+
+
+def _feature(name: str, declared: Any) -> Feature:
+    optional = bool(declared.isOptional)
+    kind = declared.WhichOneof("Type")
+    if kind == "multiArrayType":
+        array = declared.multiArrayType
+        if array.dataType not in ARRAY_TYPES:
+            raise NotExecutable(f"feature {name!r} has an element type that mlpipe does not know", why=f"number {array.dataType}")
+        which = array.WhichOneof("defaultOptionalValue")
+        default = getattr(array, which) if which else None
+        return Feature(name, "array", ARRAY_TYPES[array.dataType], _array_sizes(array), optional=optional, default=default)
+    if kind == "imageType":
+        image = declared.imageType
+        if image.colorSpace not in COLORS:
+            raise NotExecutable(f"feature {name!r} has a colour space that mlpipe does not know", why=f"number {image.colorSpace}")
+        return Feature(name, "image", sizes=_image_sizes(image), color=COLORS[image.colorSpace], optional=optional)
+    if kind == "dictionaryType":
+        keys = "int64" if declared.dictionaryType.WhichOneof("KeyType") == "int64KeyType" else "string"
+        return Feature(name, "dictionary", keys, optional=optional)
+    kinds: dict[str, Kind] = {"int64Type": "int64", "doubleType": "double", "stringType": "string", "sequenceType": "sequence", "stateType": "state"}
+    if kind not in kinds:
+        raise NotExecutable(f"feature {name!r} has a type that mlpipe does not know", why=str(kind))
+    return Feature(name, kinds[kind], optional=optional)
+
+
+def _array_sizes(array: Any) -> Sizes:
+    flexibility = array.WhichOneof("ShapeFlexibility")
+    if flexibility == "enumeratedShapes":
+        return Sizes(tuple(array.shape), enumerated=tuple(tuple(shape.shape) for shape in array.enumeratedShapes.shapes))
+    if flexibility == "shapeRange":
+        return Sizes(tuple(array.shape), ranges=tuple(_range(sizes) for sizes in array.shapeRange.sizeRanges))
+    return Sizes(tuple(array.shape))
+
+
+def _image_sizes(image: Any) -> Sizes:
+    default = (int(image.height), int(image.width))
+    flexibility = image.WhichOneof("SizeFlexibility")
+    if flexibility == "enumeratedSizes":
+        return Sizes(default, enumerated=tuple((int(size.height), int(size.width)) for size in image.enumeratedSizes.sizes))
+    if flexibility == "imageSizeRange":
+        return Sizes(default, ranges=(_range(image.imageSizeRange.heightRange), _range(image.imageSizeRange.widthRange)))
+    return Sizes(default)
+
+
+def _range(sizes: Any) -> tuple[int, int | None]:
+    return int(sizes.lowerBound), None if sizes.upperBound < 0 else int(sizes.upperBound)

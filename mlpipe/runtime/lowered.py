@@ -1,0 +1,57 @@
+"""What lowering a model gives: the graph, and how its outputs become the model's features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlpipe.errors import NotExecutable
+from mlpipe.runtime.onnx_graph import Graph
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """How a vector of scores becomes a label and a dictionary."""
+
+    labels: tuple[str | int, ...]
+    scores: str
+    """The graph output that holds the scores, in label order."""
+    predicted: str
+    """The feature that receives the label of the highest score, the first of equals."""
+    probabilities: str | None
+    """The feature that receives the dictionary, where the model has one."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A model as a graph: inputs and outputs carry the names of the model's features."""
+
+    graph: Graph
+    classifier: Classifier | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Unsupported:
+    """A layer that cannot be executed."""
+
+    type: str
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.type} {self.name!r}: {self.why}"
+
+
+class UnsupportedLayerError(Exception):
+    """Raised while one layer is lowered; collected by whoever lowers the whole model, so that all of them are reported at once."""
+
+    def __init__(self, why: str) -> None:
+        """Say what about the layer is not supported."""
+        super().__init__(why)
+        self.why = why
+
+
+def not_executable(layers: list[Unsupported], where: str) -> NotExecutable:
+    """Return the error that lists every layer that cannot be executed, by type and name."""
+    count = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
+    return NotExecutable(f"the portable runtime cannot execute {count}: " + "; ".join(map(str, layers)), where=where)
