@@ -118,3 +118,9 @@ class ModelFileInvalid(StepFailed):
     """A Core ML file is damaged or of a kind that mlpipe does not know."""
 
     code = "E370"
+
+
+class StoreUnusable(MlpipeError):
+    """The cache or the workspace's build folder cannot be written, or the disk is full."""
+
+    code = "E400"
