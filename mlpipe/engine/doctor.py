@@ -56,9 +56,9 @@ def _machine() -> Check:
 
 
 def _cache() -> Check:
-    from mlpipe.engine.store import default_store_path
+    from mlpipe.engine.store import default_root
 
-    path = default_store_path()
+    path = default_root()
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     detail = f"{path}, {free / 1e9:.0f} GB free"

@@ -27,7 +27,7 @@ class _Profile:
 
 
 _TENSORFLOW = _Profile(("tensorflow", "keras", "numpy"), "tensorflow", 1500 * _MEGABYTE)
-_SOURCES: Mapping[SourceKind, _Profile] = {
+SOURCES: Mapping[SourceKind, _Profile] = {
     "keras": _TENSORFLOW,
     "tensorflow": _TENSORFLOW,
     "coreml": _Profile(("coremltools", "protobuf", "numpy"), "numpy", 500 * _MEGABYTE),
@@ -100,7 +100,7 @@ class _Tasks:
     def source(self, name: str, source: Source) -> TaskSpec:
         """Digest and describe a source model."""
         files = {"model": model_files(source), "modules": tuple(Path(module) for module in source.modules)}
-        return self.spec(name, step="source", parameters={"source": self.portable(source)}, profile=_SOURCES[source.kind], files=files)
+        return self.spec(name, step="source", parameters={"source": self.portable(source)}, profile=SOURCES[source.kind], files=files)
 
     def convert(self) -> TaskSpec:
         """Turn the source into the variant `converted`; an existing Core ML file is taken as it is."""
@@ -112,7 +112,7 @@ class _Tasks:
             if convert.classifier is not None and isinstance(convert.classifier.class_labels, str):
                 files["labels"] = (Path(convert.classifier.class_labels),)
                 section["classifier"]["class_labels"] = Path(convert.classifier.class_labels).name
-        profile = _SOURCES[source.kind]
+        profile = SOURCES[source.kind]
         tools = tuple(dict.fromkeys((*profile.tools, "coremltools", "protobuf")))
         parameters = {"source": self.portable(source), "convert": section}
         return self.spec("convert", step="convert", parameters=parameters, profile=profile, tools=tools, inputs={"source": self.task("source")}, files=files)
@@ -150,7 +150,7 @@ class _Tasks:
             return self.spec("predict", "source", step="predict", parameters=parameters, preload="numpy", tools=("numpy", "pillow"), files=files)
         role = "reference" if self.plan.reference is not None else "source"
         files["modules"] = tuple(Path(module) for module in self.reference.modules)
-        profile = _SOURCES[self.reference.kind] if self.reference.kind != "coreml" else _RUNTIME
+        profile = SOURCES[self.reference.kind] if self.reference.kind != "coreml" else _RUNTIME
         parameters["source"] = self.portable(self.reference)
         tools = (*profile.tools, "pillow")
         inputs = {"source": self.task(role)}

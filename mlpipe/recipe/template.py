@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Description = Mapping[str, Any]
 
 
-def recipe_text(name: str, kind: str, location: str, description: Description) -> str:
+def recipe_name(model: Path) -> str:
+    """Return a name for the recipe of a model file: what of the file's name a recipe's name can hold."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", model.stem).strip("-._") or "model"
+
+
+def recipe_text(name: str, kind: str, location: str, description: Description, *, allow_code: bool = False) -> str:
     """Return a recipe for a source model that was described (`description.json`); `location` is as the recipe will name it."""
     parts = [
         "# Written by `mlpipe init`. Run it with `mlpipe run`; see every default with `mlpipe show`.\n",
         f"mlpipe: 1\nname: {name}\n",
-        _source(kind, location, description),
+        _source(kind, location, description, allow_code=allow_code),
         "" if kind == "coreml" else _convert(description),
         _quantize(),
         _compare(description, has_source=kind != "coreml"),
@@ -24,8 +31,8 @@ def recipe_text(name: str, kind: str, location: str, description: Description) -
     return "".join(parts)
 
 
-def _source(kind: str, location: str, description: Description) -> str:
-    lines = ["source:", f"  {kind}: {json.dumps(location)}"]
+def _source(kind: str, location: str, description: Description, *, allow_code: bool) -> str:
+    lines = ["source:", f"  {kind}: {json.dumps(location)}", *(["  allow_code: true"] if allow_code else [])]
     lines += [f"  # input  {_feature(entry)}" for entry in description["inputs"]]
     lines += [f"  # output {_feature(entry)}" for entry in description["outputs"]]
     return "\n".join(lines) + "\n"
