@@ -19,7 +19,7 @@ FunctionReference = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py:[A-Za-
 class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, values are not coerced across types, instances are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 __all__ = ["Color", "DType", "Field", "FunctionReference", "Name", "Section", "Sha256"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlpipe.recipe.schema.base import Color, DType, Field, Name, Section
+from pydantic import model_validator
+
+from mlpipe.recipe.schema.base import Color, Field, Name, Section
 
 Target = Literal["neuralnetwork", "mlprogram"]
+CoreMLType = Literal["float32", "float16", "int32"]
 
 
 class ImageInput(Section):
@@ -19,13 +22,34 @@ class ImageInput(Section):
     std: list[float] | None = Field(None, description="Per channel, after `scale` and `mean`.")
     layout: Literal["nhwc", "nchw"] | None = Field(None, description="Of the source's input; default: what its shape says.")
 
+    @model_validator(mode="after")
+    def _check(self) -> ImageInput:
+        channels = 1 if self.color == "grayscale" else 3
+        for key in ("bias", "mean", "std"):
+            values = getattr(self, key)
+            if isinstance(values, list) and len(values) != channels:
+                raise ValueError(f"`{key}` has {len(values)} values, and color {self.color} {channels} channel{'s' * (channels > 1)}")
+        if (self.mean is not None or self.std is not None) and self.bias != 0.0:
+            raise ValueError("`bias` and `mean`/`std` say the same thing twice: keep one")
+        if 0.0 in (self.std or []):
+            raise ValueError("`std` divides, so that it cannot be 0")
+        return self
+
 
 class DimensionRange(Section):
     """A flexible size: from `min` to `max` (null: unbounded, NeuralNetwork only), `default` when none is asked for."""
 
-    min: int = 1
-    max: int | None = None
-    default: int | None = None
+    min: int = Field(1, ge=1)
+    max: int | None = Field(None, description="null: unbounded.")
+    default: int | None = Field(None, description="Default: `min`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> DimensionRange:
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"`max` is {self.max}, less than `min`, {self.min}")
+        if self.default is not None and not self.min <= self.default <= (self.max or self.default):
+            raise ValueError(f"`default`, {self.default}, lies outside the range")
+        return self
 
 
 class Input(Section):
@@ -35,8 +59,24 @@ class Input(Section):
     shape: list[int | DimensionRange] | None = None
     enumerated_shapes: list[list[int]] | None = None
     default_shape: list[int] | None = Field(None, description="Which of the enumerated shapes is the default.")
-    dtype: DType | None = None
-    rename: Name | None = None
+    dtype: CoreMLType | None = Field(None, description="Of the Core ML input; with a grayscale image float16 is Core ML's 16-bit grayscale.")
+    rename: Name | None = Field(None, description="Its name in the Core ML model.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Input:
+        if self.image is not None and self.dtype is not None and (self.image.color, self.dtype) != ("grayscale", "float16"):
+            raise ValueError("an image has no dtype, except float16 where its color is grayscale")
+        if self.enumerated_shapes is None:
+            if self.default_shape is not None:
+                raise ValueError("`default_shape` goes with `enumerated_shapes`")
+            return self
+        if self.shape is not None:
+            raise ValueError("`shape` and `enumerated_shapes` exclude each other")
+        if len({len(shape) for shape in self.enumerated_shapes}) != 1 or any(size < 1 for shape in self.enumerated_shapes for size in shape):
+            raise ValueError("`enumerated_shapes` needs shapes of one length, of sizes from 1")
+        if self.default_shape is not None and self.default_shape not in self.enumerated_shapes:
+            raise ValueError("`default_shape` is none of `enumerated_shapes`")
+        return self
 
 
 class ImageOutput(Section):
@@ -51,8 +91,14 @@ class Output(Section):
     """One output of the Core ML model, under the source's name for it."""
 
     image: ImageOutput | None = None
-    dtype: DType | None = None
-    rename: Name | None = None
+    dtype: CoreMLType | None = Field(None, description="Of the Core ML output; with a grayscale image float16 is Core ML's 16-bit grayscale.")
+    rename: Name | None = Field(None, description="Its name in the Core ML model.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Output:
+        if self.image is not None and self.dtype is not None and (self.image.color, self.dtype) != ("grayscale", "float16"):
+            raise ValueError("an image has no dtype, except float16 where its color is grayscale")
+        return self
 
 
 class Classifier(Section):
@@ -86,7 +132,7 @@ class Metadata(Section):
 class Convert(Section):
     """How the source becomes the variant `converted`."""
 
-    to: Target = "mlprogram"
+    to: Target = Field("mlprogram", description="The file format: neuralnetwork (.mlmodel) or mlprogram (.mlpackage).")
     minimum_deployment_target: str | None = Field(None, description="E.g. iOS16 or macOS13; default iOS13 / iOS16.")
     compute_precision: Literal["float16", "float32"] | None = Field(None, description="ML Program; default float16.")
     keep_float32: KeepFloat32 = Field(default_factory=KeepFloat32)

@@ -29,5 +29,5 @@ class GateRules(Section):
 class Release(Section):
     """The variant that ships, and the file name it ships under."""
 
-    variant: Name
-    name: Name
+    variant: Name = Field(description="Which variant ships; `converted` is one.")
+    name: Name = Field(description="File name without suffix; default: the recipe's name.")

@@ -14,12 +14,12 @@ class QuantizeStep(Section):
     """One compression of the weights, every value explicit."""
 
     method: Method
-    bits: int = Field(8, description="1..8; 16 with float16.")
+    bits: int = Field(8, ge=1, le=16, description="1..8; 16 with float16.")
     symmetric: bool | None = Field(None, description="linear: symmetric about zero; default true for ML Program.")
     granularity: Granularity | None = Field(None, description="Default: per_channel for linear, per_tensor for look-up tables.")
-    block_size: int | None = None
-    group_size: int | None = None
+    block_size: int | None = Field(None, ge=1, description="per_block: weights that share a scale; default 32.")
+    group_size: int | None = Field(None, ge=1, description="per_grouped_channel: channels that share a table; default 32.")
     function: FunctionReference | None = Field(None, description="lut: weights, bits -> table and indices, as file.py:function.")
-    minimum_elements: int = Field(0, description="Smaller weights stay as they are (named in the record).")
+    minimum_elements: int = Field(0, ge=0, description="Smaller weights stay as they are (named in the record).")
     skip: list[str] = Field(default_factory=list, description="Globs over weight or layer names that stay as they are.")
     minimum_snr_db: float | None = Field(None, description="A weight that decodes below it fails the step; default: by scheme.")

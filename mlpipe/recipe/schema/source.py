@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, model_validator
 
 from mlpipe.recipe.schema.base import DType, Field, Name, Section, Sha256
 
@@ -24,21 +26,43 @@ class GraphOutput(Section):
     rename: Name | None = None
 
 
+def _outputs_as_written(written: Any) -> Any:
+    """Return a list of names in the long form."""
+    return {name: {} for name in written} if isinstance(written, list) and all(isinstance(name, str) for name in written) else written
+
+
+Outputs = Annotated[dict[str, GraphOutput], BeforeValidator(_outputs_as_written, json_schema_input_type=dict[str, GraphOutput] | list[str])]
+
+
 class Source(Section):
     """The source model: exactly one of `keras`, `tensorflow`, `onnx`, `coreml`, `pipeline` names its file, folder or URL."""
 
     keras: str | None = Field(None, description="A .keras, .h5 or .hdf5 file.")
     tensorflow: str | None = Field(None, description="A SavedModel folder, frozen .pb, or checkpoint prefix.")
-    onnx: str | None = None
+    onnx: str | None = Field(None, description="An .onnx file.")
     coreml: str | None = Field(None, description="A .mlmodel or .mlpackage; it is not converted.")
-    pipeline: str | None = None
+    pipeline: str | None = Field(None, description="A file that lists the models of a pipeline.")
     sha256: Sha256 | None = Field(None, description="Required for a URL; checked for a file too.")
     allow_code: bool = Field(default=False, description="Allow Keras Lambda layers and other code in a model file to run.")
     modules: list[str] = Field(default_factory=list, description="Python files whose Keras layers and functions the model uses.")
     signature: str | None = Field(None, description="Which signature of a SavedModel; default: serving_default, or the only one.")
     tags: list[str] = Field(default_factory=lambda: ["serve"], description="Which graph of a TF1 SavedModel.")
     inputs: dict[str, GraphInput] = Field(default_factory=dict, description="Tensors to feed, with or without `:0`.")
-    outputs: dict[str, GraphOutput] = Field(default_factory=dict, description="Tensors to fetch; a list of names works too.")
+    outputs: Outputs = Field(default_factory=dict, description="Tensors to fetch; a list of names works too.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Source:
+        kinds = [kind for kind in SOURCE_KINDS if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(SOURCE_KINDS)}, got {' and '.join(kinds) or 'none'}")
+        if self.is_url and self.sha256 is None:
+            raise ValueError("a URL needs `sha256:`, the digest of the file that it gives")
+        return self
+
+    @property
+    def is_url(self) -> bool:
+        """Return whether the model is fetched."""
+        return self.location.startswith(("https://", "http://"))
 
     @property
     def kind(self) -> SourceKind:
@@ -49,3 +73,9 @@ class Source(Section):
     def location(self) -> str:
         """Return the path or URL as written."""
         return str(getattr(self, self.kind))
+
+
+class ReferenceOutputs(Section):
+    """Outputs that were computed elsewhere and stand in for a reference model."""
+
+    npz: str = Field(description="An .npz with an array per output, samples along the first axis.")
