@@ -1,0 +1,159 @@
+"""A traced function through coremltools: its arguments, its errors, and the specification with the names that the interface says."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mlpipe.errors import ConversionFailed, RecipeError
+from mlpipe.recipe.image_inputs import ResolvedImage
+from mlpipe.recipe.schema.convert import Convert, DimensionRange, KeepFloat32
+from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan, identifier
+from mlpipe.sources.conversion.names import rename_features
+from mlpipe.sources.conversion.trace import Traced
+from mlpipe.sources.conversion.unsupported import unsupported_operations
+from mlpipe.sources.traceable import first_line
+
+DEFAULT_TARGETS = {"neuralnetwork": "iOS13", "mlprogram": "iOS16"}
+_COLORS = {"rgb": "RGB", "bgr": "BGR", "grayscale": "G"}
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What coremltools made."""
+
+    spec: Any
+    weights_folder: Path | None
+    keep_alive: Any
+    """Owns the temporary folder of the weights."""
+
+
+def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specification:
+    """Return the Core ML specification.
+
+    Errors: ConversionFailed, naming every operation that Core ML lacks; RecipeError for a target that does not exist.
+    """
+    import coremltools as ct
+
+    is_program = convert.to == "mlprogram"
+    keep = _KeptInFloat32(convert.keep_float32)
+    arguments: dict[str, Any] = {
+        "source": "tensorflow",
+        "convert_to": convert.to,
+        "minimum_deployment_target": _target(ct, convert),
+        "inputs": [_input_type(ct, plan, name) for plan, name in zip(interface.inputs, traced.input_names, strict=True)],
+        "outputs": [_output_type(ct, plan, name, typed=is_program) for plan, name in zip(interface.outputs, traced.output_names, strict=True)],
+        "skip_model_load": True,
+    }
+    if is_program:
+        half = convert.compute_precision != "float32"
+        arguments["compute_precision"] = ct.transform.FP16ComputePrecision(op_selector=keep.may_be_half) if half else ct.precision.FLOAT32
+    if interface.classifier is not None and interface.scores is not None:
+        scores = traced.output_names[interface.outputs.index(interface.scores)]
+        labels = list(interface.classifier.class_labels)
+        arguments["classifier_config"] = ct.ClassifierConfig(labels, interface.classifier.predicted_feature_name, scores)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = ct.convert([traced.function], **arguments)
+    except Exception as error:
+        raise _failure(traced, error) from error
+    keep.check()
+    spec = model.get_spec()
+    rename_features(spec, _final_names(spec, traced, interface))
+    return Specification(spec, Path(model.weights_dir) if model.weights_dir else None, model)
+
+
+def _target(ct: Any, convert: Convert) -> Any:
+    name = convert.minimum_deployment_target or DEFAULT_TARGETS[convert.to]
+    target = getattr(ct.target, name, None)
+    if target is None:
+        raise RecipeError(f"convert.minimum_deployment_target: there is no target {name}", fix="e.g. iOS16 or macOS13")
+    return target
+
+
+def _input_type(ct: Any, plan: InputPlan, name: str) -> Any:
+    shape: Any = tuple(_size(ct, size) for size in plan.shape)
+    if plan.enumerated:
+        shape = ct.EnumeratedShapes(shapes=[list(sizes) for sizes in plan.enumerated], default=list(plan.enumerated[0]))
+    if plan.image is None:
+        return ct.TensorType(name=name, shape=shape, dtype=_numpy_type(plan.dtype))
+    scale, bias = (1.0, 0.0) if plan.is_folded else _image_scaling(plan.image)
+    color = _COLORS[plan.image.color]
+    return ct.ImageType(name=name, shape=shape, scale=scale, bias=bias, color_layout=color, channel_first=plan.image.layout == "nchw")
+
+
+def _image_scaling(image: ResolvedImage) -> tuple[float, Any]:
+    """Return Core ML's one scale and its bias, a number for one channel and a list, in the order of the colour's letters, for three."""
+    return image.scale[0], list(image.bias) if len(image.bias) > 1 else image.bias[0]
+
+
+def _size(ct: Any, size: int | DimensionRange) -> Any:
+    if isinstance(size, int):
+        return size
+    upper = -1 if size.max is None else size.max
+    return ct.RangeDim(lower_bound=size.min, upper_bound=upper, default=size.min if size.default is None else size.default)
+
+
+def _output_type(ct: Any, plan: OutputPlan, name: str, *, typed: bool) -> Any:
+    if plan.image is not None:
+        return ct.ImageType(name=name, color_layout=_COLORS[plan.image.color])
+    return ct.TensorType(name=name, dtype=_numpy_type(plan.dtype)) if typed else ct.TensorType(name=name)
+
+
+def _numpy_type(dtype: str) -> Any:
+    import numpy as np
+
+    return {"float32": np.float32, "float16": np.float16, "int32": np.int32}[dtype]
+
+
+def _failure(traced: Traced, error: Exception) -> ConversionFailed:
+    """Return what to say of an exception of coremltools: every operation that Core ML lacks, else its own words."""
+    missing = unsupported_operations(traced.function)
+    if not missing:
+        return ConversionFailed("coremltools cannot convert the model", why=first_line(error))
+    lines = [f"{operation} ({len(nodes)}): {', '.join(nodes[:5])}{', ...' if len(nodes) > 5 else ''}" for operation, nodes in missing.items()]
+    fix = "cut the graph before or behind them with `source.inputs` and `source.outputs`"
+    return ConversionFailed("Core ML has no counterpart for operations of the model", why="; ".join(lines), fix=fix)
+
+
+def _final_names(spec: Any, traced: Traced, interface: Interface) -> dict[str, str]:
+    """Return the name in the specification -> the interface's. An ML Program calls a classifier's scores after the predicted feature."""
+    names = dict(zip((*traced.input_names, *traced.output_names), (plan.name for plan in interface.features), strict=True))
+    names = {identifier(name): new for name, new in names.items()} if spec.WhichOneof("Type") == "mlProgram" else names
+    if interface.scores is not None:
+        names[spec.description.predictedProbabilitiesName] = interface.scores.name
+    present = {feature.name for feature in (*spec.description.input, *spec.description.output)}
+    return {name: new for name, new in names.items() if name in present}
+
+
+@dataclass
+class _KeptInFloat32:
+    """Says of each operation whether it may be float16, and remembers which of the recipe's patterns matched."""
+
+    rules: KeepFloat32
+    matched: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+
+    def may_be_half(self, operation: Any) -> bool:
+        """Return whether coremltools may turn the operation to float16."""
+        names = {operation.name, identifier(operation.name)}
+        hits = {f"types: {kind}" for kind in self.rules.types if kind == operation.op_type}
+        hits |= {f"names: {pattern}" for pattern in self.rules.names if any(fnmatchcase(name, pattern) for name in names)}
+        if operation.op_type != "const":
+            self.seen |= names | {operation.op_type}
+        self.matched |= hits
+        return not hits
+
+    def check(self) -> None:
+        """Refuse a pattern that matched nothing: it is misspelt, and its operation is in float16."""
+        for key, patterns in (("types", self.rules.types), ("names", self.rules.names)):
+            for pattern in patterns:
+                if f"{key}: {pattern}" not in self.matched:
+                    near = difflib.get_close_matches(pattern.strip("*"), sorted(self.seen), n=3, cutoff=0.4)
+                    fix = f"near: {', '.join(near)}" if near else None
+                    raise RecipeError(f"convert.keep_float32.{key}: no operation matches {pattern!r}", fix=fix)

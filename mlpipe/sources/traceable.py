@@ -1,0 +1,90 @@
+"""A source as a TensorFlow function: what Keras and TensorFlow models of every file format are turned into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlpipe.errors import EnvironmentLacksTool, InvalidInput, SourceUnreadable
+from mlpipe.sources.feature import Feature, checked_feeds
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Traceable:
+    """A model that TensorFlow can run and trace."""
+
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+    call: Callable[[Sequence[Any]], Sequence[Any]]
+    """Tensors in the order of `inputs` -> tensors in the order of `outputs`; works eagerly and inside a tf.function."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Core ML names that the source section asks for, by source name; `convert:` may override them."""
+    keep_alive: Any = None
+    """What owns the variables that `call` reads."""
+
+    def describe(self, kind: str) -> dict[str, Any]:
+        """Return the data of description.json."""
+        import keras
+        import tensorflow as tf
+
+        tools = {"tensorflow": str(tf.__version__), "keras": str(keras.__version__)}
+        inputs, outputs = ([feature.as_dict() for feature in features] for features in (self.inputs, self.outputs))
+        return {"kind": kind, "inputs": inputs, "outputs": outputs, "tools": tools}
+
+
+def import_tensorflow() -> Any:
+    """Return the tensorflow module. Errors: EnvironmentLacksTool where it is not installed."""
+    try:
+        import tensorflow as tf
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        raise EnvironmentLacksTool("Keras and TensorFlow sources need TensorFlow", fix='pip install "mlpipe[tensorflow]"') from error
+    return tf
+
+
+def predict(model: Traceable, feeds: Iterable[Arrays]) -> Iterator[Arrays]:
+    """Return the outputs for each set of feeds, in the source's own layout.
+
+    Shapes: batch first. A model whose batch size is fixed is fed so many samples at a time.
+    Errors: InvalidInput for feeds that do not fit; SourceUnreadable where TensorFlow refuses to run the model.
+    """
+    tf = import_tensorflow()
+    function = tf.function(lambda *tensors: list(model.call(tensors)), autograph=False, reduce_retracing=True)
+    for feed in feeds:
+        arrays = checked_feeds(model.inputs, feed)
+        parts = [_run(tf, function, part) for part in _batches(model, arrays)]
+        joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        yield {feature.name: value for feature, value in zip(model.outputs, joined, strict=True)}
+
+
+def _run(tf: Any, function: Callable[..., Any], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    try:
+        return [np.asarray(value) for value in function(*(tf.constant(array) for array in arrays))]
+    except (tf.errors.OpError, ValueError, TypeError) as error:
+        raise SourceUnreadable("TensorFlow cannot run the source model", why=first_line(error)) from error
+
+
+def _batches(model: Traceable, arrays: Sequence[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+    """Yield the arrays in pieces of the model's batch size, where it is fixed."""
+    fixed = {feature.shape[0] for feature in model.inputs if feature.shape} - {None}
+    count = arrays[0].shape[0] if arrays and arrays[0].ndim else 0
+    size = fixed.pop() if len(fixed) == 1 else None
+    if size is None or size == count:
+        yield arrays
+        return
+    if count % size:
+        raise InvalidInput(f"{count} samples for a source whose batch size is fixed at {size}", fix=f"feed a multiple of {size}")
+    for first in range(0, count, size):
+        yield [array[first : first + size] for array in arrays]
+
+
+def first_line(error: BaseException) -> str:
+    """Return an exception's type and the first line that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
