@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlpipe.errors import ModelFileInvalid, NotExecutable
 from mlpipe.weights.bits import unpack
 from mlpipe.weights.blob_file import read_blob, resolve
+from mlpipe.weights.blocks import spread
 from mlpipe.weights.mil_types import BY_CODE, from_bytes
 
 Array = NDArray[Any]
@@ -116,8 +117,8 @@ def _sparse_to_dense(nonzero_data: Array, mask: Array, shape: Array | None = Non
 def _blockwise_shift_scale(data: Array, scale: Array, offset: Array | None = None) -> Array:
     steps = data.astype(np.float32)
     if offset is not None:
-        steps = steps - _spread(offset.astype(np.float32), data.shape)
-    return (steps * _spread(scale.astype(np.float32), data.shape)).astype(scale.dtype)
+        steps = steps - spread(offset.astype(np.float32), data.shape)
+    return (steps * spread(scale.astype(np.float32), data.shape)).astype(scale.dtype)
 
 
 def _lut_to_sparse(indices_mask: Array, indices_nonzero_data: Array, lut: Array, vector_axis: Array | None = None) -> tuple[Array, Array]:
@@ -129,16 +130,6 @@ def _lut_to_sparse(indices_mask: Array, indices_nonzero_data: Array, lut: Array,
 def _sparse_blockwise_shift_scale(data_mask: Array, nonzero_data: Array, scale: Array, offset: Array | None = None) -> tuple[Array, Array]:
     dense = _blockwise_shift_scale(_sparse_to_dense(nonzero_data, data_mask), scale, offset)
     return data_mask, dense[data_mask != 0]
-
-
-def _spread(parameter: Array, shape: tuple[int, ...]) -> Array:
-    """Return the parameter with each of its first dimensions repeated block by block up to `shape`."""
-    if parameter.ndim < len(shape) or any(size % blocks for size, blocks in zip(shape, parameter.shape, strict=False)):
-        raise ValueError(f"blocks of shape {list(parameter.shape)} do not divide {list(shape)}")
-    for axis, size in enumerate(shape):
-        if parameter.shape[axis] != size:
-            parameter = np.repeat(parameter, size // parameter.shape[axis], axis=axis)
-    return parameter
 
 
 def _bits_of(entries: int) -> int:
