@@ -1,0 +1,92 @@
+"""A NeuralNetwork model as an ONNX graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpipe.errors import ModelFileInvalid
+from mlpipe.model_files.read import ModelFile
+from mlpipe.runtime.features import features
+from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
+from mlpipe.runtime.neuralnetwork.folding import fold
+from mlpipe.runtime.neuralnetwork.inputs import RANK5, add_inputs
+from mlpipe.runtime.neuralnetwork.layers import LAYERS
+from mlpipe.runtime.neuralnetwork.network import Network
+from mlpipe.runtime.neuralnetwork.outputs import add_outputs, classifier_of
+from mlpipe.runtime.neuralnetwork.registry import LayerFunction
+from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.precision import Precision, round_to_half
+
+FIRST_LAYERS = 500
+"""Field numbers of layer types up to this one are those of the first three specifications, whose tensors all have rank 5."""
+
+
+def lower_network(file: ModelFile, precision: Precision) -> tuple[Lowered | None, list[Unsupported]]:
+    """Return the lowered model, or None, and every layer that stands in its way.
+
+    Errors: ModelFileInvalid; NotExecutable for an interface that networks do not have.
+    """
+    spec = file.spec
+    network = getattr(spec, spec.WhichOneof("Type"))
+    net = Network(Graph(), precision)
+    add_inputs(net, network, features(spec.description.input))
+    unsupported = lower_layers(net, network)
+    if unsupported:
+        return None, unsupported
+    classifier = classifier_of(spec, network)
+    add_outputs(net, features(spec.description.output), classifier, rank5=has_only_rank5(network))
+    return Lowered(net.graph, classifier), []
+
+
+def has_only_rank5(network: Any) -> bool:
+    """Return whether every tensor has rank 5, as in the first three specifications.
+
+    Source: the validator of the specification: rank 5 mappings for both kinds of input, and no layer that came with specification 4.
+    """
+    if network.arrayInputShapeMapping != RANK5 or network.imageInputShapeMapping != RANK5:
+        return False
+    numbers = {field.name: field.number for field in network.DESCRIPTOR.fields_by_name["layers"].message_type.oneofs_by_name["layer"].fields}
+    return all(numbers.get(layer.WhichOneof("layer"), 0) <= FIRST_LAYERS for layer in network.layers)
+
+
+def lower_layers(net: Network, network: Any) -> list[Unsupported]:
+    """Add every layer to the graph; return those that could not be. What reads only their outputs is passed over, unless its type is unknown too."""
+    unsupported: list[Unsupported] = []
+    lost: set[str] = set()
+    for layer in network.layers:
+        kind = str(layer.WhichOneof("layer"))
+        if kind in LAYERS and not lost.isdisjoint(layer.input):
+            lost.update(layer.output)
+            continue
+        try:
+            net.values.update(zip(layer.output, _lower_layer(net, layer, kind), strict=True))
+        except UnsupportedLayerError as error:
+            unsupported.append(Unsupported(kind, layer.name, error.why))
+            lost.update(layer.output)
+    return unsupported
+
+
+def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
+    if kind not in LAYERS:
+        raise UnsupportedLayerError("the portable runtime has no such layer")
+    missing = [name for name in layer.input if name not in net.values]
+    if missing:
+        raise UnsupportedLayerError(f"its input {missing[0]!r} is not there")
+    lowering = LAYERS[kind]
+    lowering.check_inputs(len(layer.input))
+    outputs = _call(net, lowering.function, layer, kind)
+    if len(outputs) != len(layer.output):
+        raise UnsupportedLayerError(f"{len(layer.output)} outputs where it makes {len(outputs)}")
+    outputs = [net.at_least_1d(output) for output in outputs]
+    return outputs if lowering.keeps_grid else [round_to_half(net.graph, output, net.precision) for output in outputs]
+
+
+def _call(net: Network, function: LayerFunction, layer: Any, kind: str) -> list[str]:
+    from onnx.shape_inference import InferenceError
+
+    try:
+        return fold(net, function, getattr(layer, kind), [net.values[name] for name in layer.input])
+    except InferenceError as error:
+        raise UnsupportedLayerError(f"its inputs do not fit: {error}") from error
+    except ModelFileInvalid as error:
+        raise ModelFileInvalid(f"the layer {kind} {layer.name!r} is damaged: {error.what}", why=error.why) from error
