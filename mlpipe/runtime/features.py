@@ -82,6 +82,15 @@ class Feature:
         return 3 if self.color in ("rgb", "bgr") else 1
 
 
+def interface(spec: Any) -> tuple[tuple[Feature, ...], tuple[Feature, ...]]:
+    """Return the inputs and the outputs of a model; of a program with several functions, those of its default function."""
+    described = spec.description
+    for function in described.functions:
+        if function.name == described.defaultFunctionName:
+            described = function
+    return features(described.input), features(described.output)
+
+
 def features(descriptions: Iterable[Any]) -> tuple[Feature, ...]:
     """Return the features of `spec.description.input` or `.output`.
 

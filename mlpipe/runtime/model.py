@@ -11,7 +11,7 @@ import numpy as np
 from mlpipe.errors import NotExecutable
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.execute import Executable
-from mlpipe.runtime.features import Feature, features
+from mlpipe.runtime.features import interface
 from mlpipe.runtime.feeding import prepare
 from mlpipe.runtime.lowered import Lowered, Unsupported, not_executable
 from mlpipe.runtime.precision import Precision
@@ -27,8 +27,7 @@ class RuntimeModel:
         self._precision = precision
         self._threads = threads
         self._ready: tuple[Lowered, Executable] | None = None
-        self.inputs: tuple[Feature, ...] = features(file.spec.description.input)
-        self.outputs: tuple[Feature, ...] = features(file.spec.description.output)
+        self.inputs, self.outputs = interface(file.spec)
 
     @property
     def precision(self) -> Precision:

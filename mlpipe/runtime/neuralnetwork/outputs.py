@@ -59,7 +59,7 @@ def classifier_of(spec: Any, network: Any) -> Classifier | None:
     labels = tuple(getattr(network, kind).vector) if kind else ()
     if not labels:
         raise ModelFileInvalid("the classifier has no class labels")
-    scores = network.labelProbabilityLayerName or _only_end(network)
+    scores = str(network.labelProbabilityLayerName) or _only_end(network)
     description = spec.description
     return Classifier(labels, scores, description.predictedFeatureName, description.predictedProbabilitiesName or None)
 
@@ -70,7 +70,7 @@ def _only_end(network: Any) -> str:
     ends = [name for layer in network.layers for name in layer.output if name not in read]
     if len(ends) != 1:
         raise ModelFileInvalid("the classifier does not say which of its tensors holds the scores", why=f"it has {len(ends)} ends")
-    return ends[0]
+    return str(ends[0])
 
 
 def _tensor(net: Network, name: str) -> str:

@@ -1,0 +1,225 @@
+"""An ML Program as a graph, straight from its protobuf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlpipe.errors import NotExecutable
+from mlpipe.model_files.read import ModelFile
+from mlpipe.runtime.features import Feature, interface
+from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
+from mlpipe.runtime.mlprogram import ops
+from mlpipe.runtime.mlprogram.op import OPS, Binding, Build, Operation, bind
+from mlpipe.runtime.mlprogram.values import STORAGE, Constant, Tensor, TensorType, declared_type
+from mlpipe.runtime.onnx_graph import Dim, Graph
+from mlpipe.runtime.precision import Precision, round_to_half
+from mlpipe.weights.mil_types import BY_CODE
+from mlpipe.weights.mlprogram import decode_constexpr, read_value
+
+OPSETS = {"CoreML5": "iOS15", "CoreML6": "iOS16", "CoreML7": "iOS17", "CoreML8": "iOS18", "CoreML9": "iOS26"}
+"""Names of operator sets in files -> the system that brought them."""
+
+
+def lower_program(file: ModelFile, precision: Precision) -> tuple[Lowered | None, list[Unsupported]]:
+    """Return the program as a graph, or None, and every operation that cannot be executed.
+
+    Errors: ModelFileInvalid for damaged weights; NotExecutable for an operator set or an interface that is not known.
+    """
+    ops.load()
+    description = file.spec.description
+    name = description.defaultFunctionName or "main"
+    if name not in file.spec.mlProgram.functions:
+        raise NotExecutable(f"the program has no function {name!r}", where=str(file.path))
+    function = file.spec.mlProgram.functions[name]
+    if function.opset not in OPSETS:
+        raise NotExecutable(f"operator set {function.opset!r} is not known", where=str(file.path), fix=f"known are {', '.join(OPSETS)}")
+    lowering = _Lowering(OPSETS[function.opset], precision, file.weights_folder)
+    inputs, outputs = interface(file.spec)
+    lowering.add_inputs(function, {feature.name: feature for feature in inputs})
+    block = function.block_specializations[function.opset]
+    for operation in block.operations:
+        lowering.add(operation)
+    if lowering.missing:
+        return None, lowering.missing
+    return lowering.finish(outputs, description.predictedFeatureName, description.predictedProbabilitiesName), []
+
+
+class _Lowering:
+    """The state of one walk over a function's operations."""
+
+    def __init__(self, version: str, precision: Precision, weights: Path | None) -> None:
+        self.graph = Graph()
+        self.missing: list[Unsupported] = []
+        self._version = version
+        self._precision = precision
+        self._weights = weights
+        self._values: dict[str, Binding] = {}
+        self._tensors: dict[int, tuple[Constant, Tensor]] = {}
+        self._classes: tuple[Tensor, tuple[str | int, ...]] | None = None
+
+    def add_inputs(self, function: Any, features: dict[str, Feature]) -> None:
+        """Declare the function's inputs as graph inputs of the features' sizes."""
+        for given in function.inputs:
+            try:
+                declared = declared_type(given.type)
+                self._values[given.name] = self._input(given.name, declared, features[given.name])
+            except UnsupportedLayerError as error:
+                self.missing.append(Unsupported("input", given.name, error.why))
+
+    def _input(self, name: str, declared: TensorType, feature: Feature) -> Tensor:
+        sizes: tuple[Dim, ...] = feature.sizes.dims()
+        if feature.kind == "image":
+            sizes = (1, feature.channels, *sizes)
+        shape = declared.shape
+        if shape is None or declared.dtype not in STORAGE:
+            raise UnsupportedLayerError(f"an input of type {declared.dtype} and shape {shape} is not supported")
+        value = self.graph.add_input(name, np.int32 if feature.dtype.startswith("int") else np.float32, sizes)
+        if shape == () and sizes == (1,):
+            value = self.graph.add("Squeeze", value)
+            sizes = ()
+        if not _agree(sizes, shape):
+            raise UnsupportedLayerError(f"the model declares {list(sizes)} and its program {list(shape)}")
+        value = self.graph.cast(value, STORAGE[declared.dtype])
+        if declared.dtype == "fp16":
+            value = round_to_half(self.graph, value, self._precision)
+        return Tensor(value, declared.dtype, sizes)
+
+    def add(self, operation: Any) -> None:
+        """Lower one operation; one that cannot be is noted, and its outputs stand in as inputs of their declared types."""
+        name = operation.outputs[0].name if operation.outputs else operation.attributes["name"].immediateValue.tensor.strings.values[0]
+        try:
+            self._add(operation)
+        except UnsupportedLayerError as error:
+            self.missing.append(Unsupported(operation.type, name, error.why))
+            for output in operation.outputs:
+                self._stand_in(output)
+
+    def _add(self, operation: Any) -> None:
+        if operation.type == "const":
+            value = operation.attributes["val"]
+            self._values[operation.outputs[0].name] = self._constant(value)
+        elif operation.type.startswith("constexpr_"):
+            self._expand(operation)
+        elif operation.type == "classify":
+            self._classify(operation)
+        else:
+            self._lower(operation)
+
+    def _constant(self, value: Any) -> Constant:
+        kind = value.type.listType.type if value.type.WhichOneof("type") == "listType" else value.type
+        return Constant(read_value(value, self._weights), BY_CODE[kind.tensorType.dataType].name)
+
+    def _arguments(self, operation: Any) -> dict[str, list[Binding]]:
+        arguments: dict[str, list[Binding]] = {}
+        for name, argument in operation.inputs.items():
+            bindings = argument.arguments
+            arguments[name] = [self._constant(each.value) if each.WhichOneof("binding") == "value" else self._named(each.name) for each in bindings]
+        return arguments
+
+    def _named(self, name: str) -> Binding:
+        if name not in self._values:
+            raise UnsupportedLayerError(f"it reads {name!r}, which the runtime has no value of")
+        return self._values[name]
+
+    def _expand(self, operation: Any) -> None:
+        """Evaluate a compressed weight on the host."""
+        inputs: dict[str, Any] = {}
+        for name, given in self._arguments(operation).items():
+            if not isinstance(given[0], Constant):
+                raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")
+            inputs[name] = given[0].array
+        inputs |= {name: read_value(value, self._weights) for name, value in operation.attributes.items() if name != "name"}
+        arrays = decode_constexpr(operation.type, inputs)
+        for output, array in zip(operation.outputs, arrays, strict=True):
+            self._values[output.name] = Constant(array, declared_type(output.type).dtype)
+
+    def _classify(self, operation: Any) -> None:
+        arguments = self._arguments(operation)
+        classes = arguments["classes"][0]
+        if not isinstance(classes, Constant):
+            raise UnsupportedLayerError("its classes are not constants")
+        labels = tuple(label if isinstance(label, str) else int(label) for label in classes.array.reshape(-1).tolist())
+        self._classes = self.tensor(arguments["probabilities"][0]), labels
+
+    def _lower(self, operation: Any) -> None:
+        entry = OPS.find(operation.type, self._version)
+        if entry is None:
+            raise UnsupportedLayerError("the runtime does not have this operation")
+        if operation.blocks:
+            raise UnsupportedLayerError("operations with blocks are not supported")
+        declared = tuple(declared_type(output.type) for output in operation.outputs)
+        for each in declared:
+            if each.dtype not in STORAGE:
+                raise UnsupportedLayerError(f"results of type {each.dtype} are not supported")
+        results = self._call(entry, self._arguments(operation), declared)
+        for output, each, result in zip(operation.outputs, declared, results, strict=True):
+            self._values[output.name] = self._result(result, each, entry.keeps_grid)
+
+    def _call(self, entry: Operation, arguments: dict[str, list[Binding]], declared: tuple[TensorType, ...]) -> list[str]:
+        from onnx.shape_inference import InferenceError
+
+        bound = bind(entry, arguments, self.tensor)
+        try:
+            results = entry.function(Build(self.graph, declared), **bound)
+        except InferenceError as error:
+            raise UnsupportedLayerError(f"its inputs do not fit each other: {error}") from error
+        return [results] if isinstance(results, str) else results
+
+    def _result(self, name: str, declared: TensorType, keeps_grid: bool) -> Tensor:
+        """Hold what was built against what the program declares: a difference is a mistake that would give wrong numbers."""
+        name = self.graph.cast(name, STORAGE[declared.dtype])
+        known = self.graph.type_of(name)
+        found = known.shape if known else None
+        if found is not None and declared.shape is not None:
+            if not _agree(found, declared.shape):
+                raise UnsupportedLayerError(f"the runtime computes the shape {list(found)} where the program declares {list(declared.shape)}")
+            found = tuple(theirs if ours is None else ours for ours, theirs in zip(found, declared.shape, strict=True))
+        shape = declared.shape if found is None else found
+        if shape is None:
+            raise UnsupportedLayerError("a result whose rank varies is not supported")
+        self.graph.set_type(name, STORAGE[declared.dtype], shape)
+        if declared.dtype == "fp16" and not keeps_grid:
+            name = round_to_half(self.graph, name, self._precision)
+        return Tensor(name, declared.dtype, shape, self.graph.value_of(name))
+
+    def tensor(self, value: Binding) -> Tensor:
+        """Return a value of the graph; a constant enters it when it is first asked for."""
+        if isinstance(value, Tensor):
+            return value
+        if id(value) not in self._tensors:
+            if value.dtype not in STORAGE:
+                raise UnsupportedLayerError(f"a constant of type {value.dtype} is not supported as a tensor")
+            array = value.array.astype(STORAGE[value.dtype], copy=False)
+            self._tensors[id(value)] = value, Tensor(self.graph.constant(array), value.dtype, array.shape, array)
+        return self._tensors[id(value)][1]
+
+    def _stand_in(self, output: Any) -> None:
+        """Let the operations after one that cannot be lowered be checked too."""
+        try:
+            declared = declared_type(output.type)
+        except UnsupportedLayerError:
+            return
+        if declared.dtype in STORAGE and declared.shape is not None:
+            name = self.graph.add_input(self.graph.name("missing"), STORAGE[declared.dtype], declared.shape)
+            self._values[output.name] = Tensor(name, declared.dtype, declared.shape)
+
+    def finish(self, outputs: tuple[Feature, ...], predicted: str, probabilities: str) -> Lowered:
+        """Name the outputs and return the whole."""
+        classifier = None
+        if self._classes:
+            scores, labels = self._classes
+            classifier = Classifier(labels, "classifier scores", predicted, probabilities or None)
+            self.graph.outputs[classifier.scores] = scores.name
+        for feature in outputs:
+            if not classifier or feature.name not in (predicted, probabilities):
+                self.graph.outputs[feature.name] = self.tensor(self._values[feature.name]).name
+        return Lowered(self.graph, classifier)
+
+
+def _agree(found: tuple[Dim, ...], declared: tuple[Dim, ...]) -> bool:
+    """Return whether two shapes can be the same: sizes that are not numbers agree with everything."""
+    pairs = zip(found, declared, strict=False)
+    return len(found) == len(declared) and all(ours == theirs or not isinstance(ours, int) or not isinstance(theirs, int) for ours, theirs in pairs)

@@ -1,0 +1,135 @@
+"""How one operation is lowered: a function whose signature is the operation's schema.
+
+`@op("softmax")` on `def softmax(build: Build, x: Tensor, axis: int = -1) -> str` says all of it: the inputs' names, which of them must be constants
+(everything but Tensor), and the defaults. The function adds ONNX nodes and returns the names of its outputs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlpipe.runtime.lowered import UnsupportedLayerError
+from mlpipe.runtime.mlprogram.values import STORAGE, Constant, Tensor, TensorType
+from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.registry import Registry
+
+VERSIONS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18", "iOS26")
+
+
+@dataclass(frozen=True)
+class Build:
+    """Where an operation adds its nodes."""
+
+    graph: Graph
+    outputs: tuple[TensorType, ...]
+    """The declared types of the operation's outputs."""
+
+    def add(self, op: str, *inputs: Tensor | str | None, **attributes: Any) -> str:
+        """Add an ONNX node with one output and return its name."""
+        return self.graph.add(op, *map(_name, inputs), **attributes)
+
+    def add_many(self, op: str, count: int, *inputs: Tensor | str | None, **attributes: Any) -> list[str]:
+        """Add an ONNX node with several outputs."""
+        return self.graph.add_many(op, count, *map(_name, inputs), **attributes)
+
+    def number(self, value: float, like: Tensor) -> str:
+        """Add a constant without dimensions, of a tensor's type."""
+        return self.graph.constant(value, STORAGE[like.dtype])
+
+    def floats(self, value: np.ndarray | list[float] | float) -> str:
+        """Add a float32 constant."""
+        return self.graph.constant(value, np.float32)
+
+    def int64(self, *values: int) -> str:
+        """Add a 1-D int64 constant."""
+        return self.graph.int64(*values)
+
+    def indices(self, tensor: Tensor) -> str:
+        """Return a tensor of integers as int64, as ONNX wants shapes and axes."""
+        return self.graph.cast(tensor.name, np.int64)
+
+
+def _name(value: Tensor | str | None) -> str | None:
+    return value.name if isinstance(value, Tensor) else value
+
+
+OpFunction = Callable[..., str | list[str]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An entry of the table: the function, and how its parameters are bound."""
+
+    function: OpFunction
+    parameters: Mapping[str, inspect.Parameter]
+    hints: Mapping[str, Any]
+    keeps_grid: bool
+
+
+OPS: Registry[Operation] = Registry(VERSIONS)
+
+
+def op(*names: str, since: str = "iOS13", keeps_grid: bool = False) -> Callable[[OpFunction], OpFunction]:
+    """Register the decorated function for operations of this name, from this version of the operator set on.
+
+    `keeps_grid`: outputs hold only numbers that the inputs hold (or zero), so that they need no rounding to float16.
+    """
+
+    def register(function: OpFunction) -> OpFunction:
+        parameters = dict(list(inspect.signature(function).parameters.items())[1:])
+        OPS.add(names, since, Operation(function, parameters, typing.get_type_hints(function), keeps_grid))
+        return function
+
+    return register
+
+
+Binding = Tensor | Constant
+"""What an argument names."""
+
+
+def bind(operation: Operation, arguments: Mapping[str, list[Binding]], as_tensor: Callable[[Binding], Tensor]) -> dict[str, Any]:
+    """Return the keyword arguments of the operation's function.
+
+    Errors: UnsupportedLayerError for a parameter that is missing, unknown, or not constant where it must be.
+    """
+    for name in arguments:
+        if name not in operation.parameters:
+            raise UnsupportedLayerError(f"its parameter {name!r} is not supported")
+    bound: dict[str, Any] = {}
+    for name, parameter in operation.parameters.items():
+        if name in arguments:
+            bound[name] = _convert(name, operation.hints[name], arguments[name], as_tensor)
+        elif parameter.default is inspect.Parameter.empty:
+            raise UnsupportedLayerError(f"its parameter {name!r} is missing")
+    return bound
+
+
+def _convert(name: str, hint: Any, given: list[Binding], as_tensor: Callable[[Binding], Tensor]) -> Any:
+    if isinstance(hint, types.UnionType):
+        (hint,) = [choice for choice in typing.get_args(hint) if choice is not types.NoneType]
+    if hint == tuple[Tensor, ...]:
+        return tuple(as_tensor(value) for value in given)
+    if len(given) != 1:
+        raise UnsupportedLayerError(f"its parameter {name!r} has {len(given)} values")
+    value = given[0]
+    if hint is Tensor:
+        return as_tensor(value)
+    if isinstance(value, Tensor):
+        if value.value is None:
+            raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")
+        value = Constant(value.value, value.dtype)
+    if hint is np.ndarray:
+        return value.array
+    if typing.get_origin(hint) is tuple:
+        (kind, _) = typing.get_args(hint)
+        return tuple(kind(item) for item in value.array.reshape(-1).tolist())
+    if value.array.size != 1:
+        raise UnsupportedLayerError(f"its parameter {name!r} is not a single value")
+    return hint(value.array.reshape(-1)[0])

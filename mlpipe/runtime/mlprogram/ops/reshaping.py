@@ -1,0 +1,75 @@
+"""Operations that keep the elements and their order, and change the shape."""
+
+from __future__ import annotations
+
+from mlpipe.runtime.lowered import UnsupportedLayerError
+from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.values import Tensor
+
+
+@op("reshape", keeps_grid=True)
+def reshape(build: Build, x: Tensor, shape: Tensor) -> str:
+    """Return x in another shape: -1 stands for what is left, 0 for the size that x has there."""
+    if shape.value is not None:
+        if 0 in shape.value and shape.value.size != x.rank:
+            raise UnsupportedLayerError("a shape with 0 must have as many sizes as x")
+        return build.add("Reshape", x, build.int64(*shape.value.tolist()))
+    return build.add("Reshape", x, build.indices(shape))
+
+
+@op("reshape_like", since="iOS16", keeps_grid=True)
+def reshape_like(build: Build, x: Tensor, ref_tensors: tuple[Tensor, ...], begins: tuple[int, ...], ends: tuple[int, ...], end_masks: tuple[bool, ...]) -> str:
+    """Return x in the shape that pieces of other tensors' shapes give, one after the other."""
+    pieces = []
+    for tensor, begin, end, to_end in zip(ref_tensors, begins, ends, end_masks, strict=True):
+        shape = build.graph.shape_value(tensor.name)
+        pieces.append(build.add("Slice", shape, build.int64(begin), build.int64(tensor.rank if to_end else end)))
+    return build.add("Reshape", x, build.add("Concat", *pieces, axis=0))
+
+
+@op("expand_dims", keeps_grid=True)
+def expand_dims(build: Build, x: Tensor, axes: tuple[int, ...]) -> str:
+    """Return x with dimensions of size 1 inserted where the axes lie in the result."""
+    return build.add("Unsqueeze", x, build.int64(*axes))
+
+
+@op("squeeze", keeps_grid=True)
+def squeeze(build: Build, x: Tensor, axes: tuple[int, ...] | None = None) -> str:
+    """Return x without dimensions of size 1: all of them, or those of the axes that have it."""
+    candidates = range(x.rank) if axes is None else [x.axis(axis) for axis in axes]
+    single = [axis for axis in candidates if x.shape[axis] == 1]
+    return build.add("Squeeze", x, build.int64(*single)) if single else build.add("Identity", x)
+
+
+@op("flatten2d", keeps_grid=True)
+def flatten2d(build: Build, x: Tensor, axis: int = 1) -> str:
+    """Return the matrix whose rows are the dimensions before the axis, and whose columns are the rest."""
+    return build.add("Flatten", x, axis=axis)
+
+
+@op("shape", keeps_grid=True)
+def shape_of(build: Build, x: Tensor) -> str:
+    """Return the sizes of x."""
+    static = build.graph.static_shape(x.name)
+    return build.graph.shape_value(x.name) if static is None else build.graph.constant(list(static), "int32")
+
+
+@op("transpose", keeps_grid=True)
+def transpose(build: Build, x: Tensor, perm: tuple[int, ...]) -> str:
+    """Return x with its dimensions in another order."""
+    return build.add("Transpose", x, perm=[x.axis(axis) for axis in perm])
+
+
+@op("tile", keeps_grid=True)
+def tile(build: Build, x: Tensor, reps: Tensor) -> str:
+    """Return x repeated along each dimension."""
+    return build.add("Tile", x, build.indices(reps))
+
+
+@op("sliding_windows", keeps_grid=True)
+def sliding_windows(build: Build, x: Tensor, axis: int, size: int, stride: int = 1) -> str:
+    """Return all windows of a size along an axis, in a dimension of their own after it."""
+    where = x.axis(axis)
+    count = (x.size(where, "sliding_windows") - size) // stride + 1
+    positions = [[start * stride + offset for offset in range(size)] for start in range(count)]
+    return build.add("Gather", x, build.graph.constant(positions, "int64"), axis=where)
