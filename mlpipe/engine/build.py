@@ -14,7 +14,7 @@ from typing import Any
 
 from mlpipe.engine import exports, records
 from mlpipe.engine.explain import Change, changes, sentence
-from mlpipe.engine.files import Signature, canonical_json, digest_of, signature
+from mlpipe.engine.files import Signature, canonical_json, digest_of, folders, signature
 from mlpipe.engine.keys import Fields, Keys
 from mlpipe.engine.state import State, state_folder
 from mlpipe.engine.store import Entry, Manifest, Store
@@ -128,15 +128,20 @@ class Build:
         last = self.state.get("fields", spec.name) or {"fields": None}
         self.state.put("fields", spec.name, {**last, "failed": True})
 
-    def watched(self) -> dict[str, Signature]:
-        """Return every file that the results rest on or consist of, with the signature it had when it was known to be right."""
-        found = dict(self.keys.files.seen)
+    def watched(self) -> dict[str, Signature | None]:
+        """Return every file that the results rest on or consist of, with the signature it had when it was known to be right; None for absent."""
+        found: dict[str, Signature | None] = dict(self.keys.files.seen)
         for row in self.rows.values():
             folder = self.store.files_of(row["artifact"])
             found |= {f"{folder}/{path}": _signature(known) for path, known in row["files"].items()}
             for place, files in row["exports"].items():
                 target = self.workspace_root / place
                 found |= {str(target / path if path else target): _signature(known) for path, known in files.items()}
+                if not files:
+                    found[str(target)] = None
+                found |= {inner: signature(inner) for inner in folders(target)}
+                if not exports.unchanged(target, {path: _signature(known) for path, known in files.items()}):
+                    found[str(target)] = (0, 0, 0, 0)  # edited since: no snapshot of this will ever hold
         return found
 
     def _why(self, spec: TaskSpec, key: str, fields: Fields, row: Row) -> tuple[str, list[Change]]:

@@ -77,6 +77,15 @@ def tree(folder: str | os.PathLike[str]) -> list[str]:
     return sorted(found)
 
 
+def folders(root: str | os.PathLike[str]) -> list[str]:
+    """Return a folder and all folders below it, except __pycache__: their signatures tell of files that were added; nothing for a file."""
+    found = []
+    for path, names, _ in os.walk(root):
+        names[:] = [name for name in names if name != "__pycache__"]
+        found.append(path)
+    return found
+
+
 def canonical_json(value: Any) -> bytes:
     """Return the one spelling of JSON-able data that digests are made of. Errors: ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mlpipe.engine.files import Signature, digest_of, settled_sha256, signature, tree
+from mlpipe.engine.files import Signature, digest_of, folders, settled_sha256, signature, tree
 from mlpipe.engine.own_code import OwnCode
 from mlpipe.engine.state import State
 from mlpipe.engine.task_spec import TaskSpec
@@ -48,6 +49,7 @@ class FileDigests:
         for path in paths:
             name = os.path.relpath(path, folder if path.is_relative_to(folder) else shared).replace(os.sep, "/")
             if path.is_dir():
+                self.seen |= {inner: found_now for inner in folders(path) if (found_now := signature(inner)) is not None}
                 found |= {f"{name}/{inner}": self.sha256(f"{path}/{inner}") for inner in tree(path)}
             else:
                 found[name] = self.sha256(str(path))
@@ -88,6 +90,14 @@ class Keys:
             except metadata.PackageNotFoundError:
                 self._versions[tool] = ABSENT
         return self._versions[tool]
+
+    def installations(self) -> set[str]:
+        """Return the folders into which the tools are installed; an installation changes their listing."""
+        found = set()
+        for tool in (*self._versions, "doit"):
+            with suppress(metadata.PackageNotFoundError):
+                found.add(str(metadata.distribution(tool).locate_file("")))
+        return found
 
     def check_unchanged(self, spec: TaskSpec, fields: Fields) -> None:
         """Look again at the files a step has read. Errors: StepFailed if one of them changed since the key was made."""

@@ -73,8 +73,10 @@ class RunResult:
     tasks: Mapping[str, TaskResult]
     partial: bool = False
     """Only selected tasks ran."""
-    watched: tuple[tuple[str, Signature], ...] = field(default=(), repr=False)
-    """Every file that the results rest on or consist of, as it was when it was last known to be right; for the snapshot."""
+    watched: tuple[tuple[str, Signature | None], ...] = field(default=(), repr=False)
+    """Every file that the results rest on or consist of, as it was when it was last known to be right, None for absent; for the snapshot."""
+    listed: tuple[str, ...] = field(default=(), repr=False)
+    """mlpipe's own files and the folders with the tools' installations; for the snapshot."""
 
     @property
     def ok(self) -> bool:

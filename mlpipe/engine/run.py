@@ -54,7 +54,7 @@ def run_tasks(
         try:
             build = Build(chosen, workspace_root, store, state)
             results = _run(build, reporter, pool_factory, fail_fast=fail_fast)
-            return RunResult(results, partial, tuple(build.watched().items()))
+            return RunResult(results, partial, tuple(build.watched().items()), (*build.keys.code.paths(), *build.keys.installations()))
         finally:
             state.close()
 

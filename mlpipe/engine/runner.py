@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -17,12 +15,11 @@ from doit.runner import Runner
 
 from mlpipe.engine import records
 from mlpipe.engine.build import Build
+from mlpipe.engine.main_step import end_log, run_in_main
 from mlpipe.engine.outcome import Outcome, RunReporter, TaskResult
-from mlpipe.engine.task_spec import TaskSpec
 from mlpipe.engine.workers import Job, JobOutcome
+from mlpipe.engine.workers.failures import as_failure
 from mlpipe.errors import MlpipeError, StepFailed, StoreUnusable
-from mlpipe.exit_codes import ExitCode
-from mlpipe.steps.step import StepRequest
 
 _HOLD_ON = "hold on"  # what doit's dispatcher yields while every task that is left waits for a running one
 
@@ -110,12 +107,12 @@ class StepRunner(Runner):  # type: ignore[misc]
         spec = self.build.specs[node.task.name]
         attempt = self.build.attempts[spec.name]
         if attempt.error is not None:
-            self._fail(node, describe(attempt.error))
+            self._fail(node, as_failure(attempt.error))
             return True
         try:
             restored = self.build.restore(spec)
         except StepFailed as error:
-            self._fail(node, describe(error))
+            self._fail(node, as_failure(error))
             return True
         if restored is not None:
             self._succeed(node, restored, Outcome.RESTORED, 0.0)
@@ -163,7 +160,7 @@ class StepRunner(Runner):  # type: ignore[misc]
         except StoreUnusable:
             raise
         except MlpipeError as error:
-            self._fail(running.node, describe(error), outcome.seconds)
+            self._fail(running.node, as_failure(error), outcome.seconds)
         else:
             self._succeed(running.node, row, Outcome.RAN, outcome.seconds)
 
@@ -177,7 +174,7 @@ class StepRunner(Runner):  # type: ignore[misc]
         self.build.failed(self.build.specs[name])
         self.process_task_result(node, TaskFailed(error["what"]))
         log = self._log(name)
-        _append_error(log, error)
+        end_log(log, error)
         attempt = self.build.attempts[name]
         self._report(TaskResult(name, Outcome.FAILED, attempt.why, attempt.changes, seconds, log=log, error=error))
 
@@ -205,43 +202,3 @@ def settled(build: Build, name: str, outcome: Outcome, seconds: float = 0.0) -> 
         record=row["record"],
         log=records.log_path(build.workspace_root, name),
     )
-
-
-def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcome:
-    """Run a light step in this process."""
-    log.unlink(missing_ok=True)
-    started, cpu = time.perf_counter(), time.process_time()
-    error: dict[str, Any] | None = None
-    values, notes = None, ()
-    typed = StepRequest(
-        task=spec.name,
-        parameters=request["parameters"],
-        inputs={role: Path(path) for role, path in request["inputs"].items()},
-        values=request["values"],
-        files={role: tuple(Path(path) for path in paths) for role, paths in request["files"].items()},
-        folder=Path(request["folder"]),
-        output=Path(request["output"]),
-    )
-    try:
-        result = importlib.import_module(spec.step).run(typed)
-        values, notes = result.values, tuple(result.log_notes)
-    except MlpipeError as failure:
-        error = describe(failure)
-    except Exception as failure:  # noqa: BLE001 - a bug in one step must not stop the others; it is reported as one
-        error = {**MlpipeError(f"{type(failure).__name__}: {failure}", where=spec.step).as_dict(), "exit_code": int(ExitCode.BUG), "kind": "bug"}
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(traceback.format_exc())
-    return JobOutcome(spec.name, values, notes, (), error, time.perf_counter() - started, time.process_time() - cpu, 0)
-
-
-def describe(error: MlpipeError) -> dict[str, Any]:
-    """Return an error that was raised on purpose in the form in which workers report theirs."""
-    return {**error.as_dict(), "exit_code": int(error.exit_code), "kind": "expected"}
-
-
-def _append_error(log: Path, error: dict[str, Any]) -> None:
-    """End a log with the error, so that the log alone tells the story."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    parts = [f"{label}: {error[key]}" for key, label in (("what", "error"), ("where", "where"), ("why", "why"), ("fix", "fix")) if error.get(key)]
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write("\n".join(["", *parts, ""]))

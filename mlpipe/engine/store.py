@@ -158,9 +158,13 @@ class Store:
             return None
         files = folder / "files"
         current = {path: signature(files / path) for path in manifest.files}
-        if current != manifest.signatures:
+        if current != manifest.signatures or len(tree(files)) != len(current):
             # Copied stores (a CI cache) have other inodes and times: the digests decide.
-            intact = manifest.digest == artifact and all(_same(files / path, file) for path, file in manifest.files.items())
+            intact = (
+                manifest.digest == artifact
+                and tree(files) == sorted(manifest.files)
+                and all(_same(files / path, file) for path, file in manifest.files.items())
+            )
             if not intact:
                 self._drop(folder)
                 return None

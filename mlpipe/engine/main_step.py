@@ -1,0 +1,50 @@
+"""A light step (gate, report) that runs in the main process, and the end of a log of a step that failed."""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from mlpipe.engine.task_spec import TaskSpec
+from mlpipe.engine.workers import JobOutcome
+from mlpipe.engine.workers.failures import from_exception
+from mlpipe.steps.step import StepRequest
+
+
+def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcome:
+    """Run a step here and now; whatever it raises is in the outcome."""
+    log.unlink(missing_ok=True)
+    started, cpu = time.perf_counter(), time.process_time()
+    error: dict[str, Any] | None = None
+    values, notes = None, ()
+    try:
+        result = importlib.import_module(spec.step).run(_request(spec.name, request))
+        values, notes = result.values, tuple(result.log_notes)
+    except Exception as failure:  # noqa: BLE001 - one step must not stop the others
+        error = from_exception(failure, spec.folder)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+    return JobOutcome(spec.name, values, notes, (), error, time.perf_counter() - started, time.process_time() - cpu, 0)
+
+
+def end_log(log: Path, error: dict[str, Any]) -> None:
+    """Write the error at the end of a log, so that the log alone tells the story."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    parts = [f"{label}: {error[key]}" for key, label in (("what", "error"), ("where", "where"), ("why", "why"), ("fix", "fix")) if error.get(key)]
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write("\n".join(["", *parts, ""]))
+
+
+def _request(task: str, request: dict[str, Any]) -> StepRequest:
+    return StepRequest(
+        task=task,
+        parameters=request["parameters"],
+        inputs={role: Path(path) for role, path in request["inputs"].items()},
+        values=request["values"],
+        files={role: tuple(Path(path) for path in paths) for role, paths in request["files"].items()},
+        folder=Path(request["folder"]),
+        output=Path(request["output"]),
+    )
