@@ -44,7 +44,7 @@ def parse_bound(key: str, written: object, confidence: float | None = None) -> B
     metric = METRICS[key.removeprefix(SOURCE_PREFIX)]
     example = _EXAMPLES[metric.unit]
     if not isinstance(written, str):
-        raise ValueError(f"expected a bound such as '{example}', got {shown(written)}")
+        raise ValueError(f"expected a bound such as '{example}', got {shown(written)}")  # noqa: TRY004 - one kind for the caller
     match = _BOUND.fullmatch(written)
     operator, quantity = (match[1], match[2]) if match else ("", written)
     if operator not in _OPERATORS:

@@ -55,7 +55,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
         where = Location(display_path(path), mark.line + 1, mark.column + 1) if mark else Location(display_path(path))
         context = f" {error.context}" if error.context else ""
         line = text.splitlines()[mark.line : mark.line + 1] if mark else []
-        hint = "indent with spaces, not with tabs" if line and line[0][mark.column : mark.column + 1] == "\t" else None
+        hint = "indent with spaces, not with tabs" if mark and line and line[0][mark.column : mark.column + 1] == "\t" else None
         raise RecipeError(f"not valid YAML{context}: {error.problem}", where=where, fix=hint) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
@@ -65,7 +65,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
 
 
 def _refuse_deep_nesting(text: str, path: Path) -> None:
-    """libyaml's composer recurses in C without a limit, so that a deep file would end the process."""
+    """Libyaml's composer recurses in C without a limit, so that a deep file would end the process."""
     depths = accumulate(1 if bracket in "[{" else -1 for bracket in re.findall(r"[\[\]{}]", text))
     if max(depths, default=0) > _DEEPEST or re.search(rf"^[ \t?:-]{{{2 * _DEEPEST},}}", text, re.MULTILINE):
         raise RecipeError(f"nested deeper than {_DEEPEST} levels", where=display_path(path))

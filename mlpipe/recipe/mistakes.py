@@ -15,6 +15,7 @@ class Mistakes:
     def __init__(self) -> None:
         """Start without any."""
         self._found: dict[Place, str] = {}
+        self._silenced: set[Place] = set()
 
     def __bool__(self) -> bool:
         """Return whether there is any."""
@@ -22,7 +23,17 @@ class Mistakes:
 
     def at(self, place: Place, path: KeyPath, message: str) -> None:
         """Add a mistake at a place."""
+        if place in self._silenced:
+            return
         self._found.setdefault(place, f"{path_text(path)}: {message}" if path else message)
+
+    def silence(self, place: Place) -> None:
+        """Ignore mistakes at a place, whose cause is reported elsewhere."""
+        self._silenced.add(place)
+
+    def concerns(self, places: Iterable[Place]) -> bool:
+        """Return whether something is wrong at one of these places."""
+        return any(place in self._found or place in self._silenced for place in places)
 
     def value(self, node: Node, path: KeyPath, message: str) -> None:
         """Add a mistake about a value."""
@@ -45,9 +56,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f", did you mean '{by_lower[near[0]]}'?" if near else ""
 
 
-def one_of(words: Iterable[str]) -> str:
+def one_of(words: Iterable[object]) -> str:
     """Return `a, b or c`."""
-    *most, last = [str(word) for word in words] or ["nothing"]
+    *most, last = map(str, words)
     return f"{', '.join(most)} or {last}" if most else last
 
 

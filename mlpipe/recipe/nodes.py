@@ -33,6 +33,8 @@ class Node(NamedTuple):
     place: Place
     key_place: Place | None = None
     """Where the key of this value stands; None in lists and at the top."""
+    text: str | None = None
+    """What an environment variable said, word by word: the value where text is expected (`1.10` is not 1.1 then)."""
 
     @property
     def mapping(self) -> dict[str, Node]:
@@ -68,6 +70,15 @@ class Node(NamedTuple):
     def implied(self, value: Any) -> Node:
         """Return a value that nobody wrote and that this node implies: errors about it point here."""
         return Node(value, self.place, self.key_place)
+
+    def replaced(self, path: KeyPath, new: Node) -> Node:
+        """Return this tree with the node at a path, which exists, exchanged."""
+        if not path:
+            return new
+        first, *rest = path
+        children = self.value.copy()
+        children[first] = children[first].replaced(tuple(rest), new)
+        return self._replace(value=children)
 
     def walk(self, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
         """Return every node below and including this one with its path, in the order written."""

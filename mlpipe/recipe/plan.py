@@ -46,6 +46,8 @@ class Plan:
     """Per variant, `converted` included, merged; None where the recipe has no `gate:` (UNGATED)."""
     release: Release | None
     workers: Workers = field(default_factory=Workers)
+    description: str | None = None
+    """A sentence for reports."""
 
     @property
     def variant_names(self) -> tuple[str, ...]:
@@ -64,5 +66,7 @@ class Workspace:
     """None: the default limit of the store."""
     files: tuple[Path, ...] = ()
     """Every file that was read to make the plans; a run with nothing to do needs only these to be unchanged."""
+    recipe_globs: tuple[str, ...] = ()
+    """Absolute globs that were expanded to find the recipes, none where they were named: a new file that matches makes a new plan."""
     environment: Mapping[str, str | None] = field(default_factory=dict)
     """Environment variables that the recipes read, and their values then."""

@@ -45,7 +45,7 @@ def parse_duration(value: object) -> float:
     elif isinstance(value, str):
         text = value.strip()
     else:
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a message
     if re.fullmatch(_NUMBER, text):
         text += "s"
     if not re.fullmatch(r"(?:\d+(?:\.\d+)?\s*(?:ms|min|[smhd])\s*)+|\d+(?:\.\d+)?[eE][-+]?\d+s", text):

@@ -48,7 +48,8 @@ def scalar_value(tag: str, text: str) -> Scalar:
         if kind == "int":
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         if kind == "float":
-            return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan").replace(".NaN", "nan").replace(".NAN", "nan"))
+            word = text.lower().lstrip("+-")
+            return float(text.replace(".", "", 1)) if word in (".inf", ".nan") else float(text)
     except (ValueError, KeyError):
         raise ValueError(f"{text[:40]!r} is no {kind}") from None
     raise ValueError(f"the tag {tag.replace(_PREFIX, '!!')!r} is not supported")
