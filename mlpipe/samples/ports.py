@@ -36,7 +36,7 @@ def ports_of(described: Sequence[Mapping[str, Any]], images: Mapping[str, Resolv
     """Return the inputs by the source's names, in its order.
 
     `described` is the `inputs` list of a description; an entry may have `default_shape`, its shape with flexible sizes filled in.
-    Errors: SampleUnreadable where image files feed an input that pixels do not fit.
+    Errors: SampleUnreadable where an input has no known shape, and where image files feed an input that pixels do not fit.
     """
     ports = {entry["name"]: _port(entry, images.get(entry["name"])) for entry in described}
     fed = fed_input(samples, ports) if samples.images is not None else None
@@ -59,8 +59,10 @@ def fed_input(samples: Samples, ports: Mapping[str, Port]) -> str:
 
 
 def _port(entry: Mapping[str, Any], image: ResolvedImage | None) -> Port:
-    shape = tuple(entry["shape"])
-    default = tuple(entry.get("default_shape") or shape)
+    default = entry.get("default_shape") or entry["shape"]
+    if default is None:
+        raise SampleUnreadable(f"the source does not say which shape input {entry['name']!r} has", fix=f"say convert.inputs.{entry['name']}.shape")
+    shape, default = tuple(entry["shape"] or (None,) * len(default)), tuple(default)
     batched = bool(shape) and shape[0] in {None, 1}
     start = 1 if batched else 0
     return Port(entry["name"], shape[start:], default[start:], batched, np.dtype(entry["dtype"]), image, image is not None)

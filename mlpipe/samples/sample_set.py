@@ -14,6 +14,7 @@ from mlpipe.errors import SampleUnreadable
 from mlpipe.recipe.image_inputs import ResolvedImage
 from mlpipe.recipe.schema.compare import Samples, Synthetic
 from mlpipe.samples.array_samples import array_samples
+from mlpipe.samples.arrays import array_keys, open_array
 from mlpipe.samples.files import sample_ids
 from mlpipe.samples.images import pixels_of, read_image
 from mlpipe.samples.ports import Array, Port, fed_input, numbers_of, ports_of
@@ -97,6 +98,18 @@ def open_samples(
 
 def _synthetic(ports: Mapping[str, Port], settings: Synthetic, index: int) -> Mapping[str, Array]:
     return {name: synthetic_value(port, settings, index) for name, port in ports.items()}
+
+
+def sample_names(samples: Samples, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
+    """Return the samples' names without reading them, for outputs that were computed elsewhere."""
+    paths = files.get("samples", ())
+    if samples.images is not None:
+        return tuple(sample_ids(paths[: samples.limit]))
+    if samples.arrays is not None:
+        total = open_array(paths[0], next(iter(array_keys(paths[0]) or ()), None)).shape[0]
+    else:
+        total = samples.synthetic.count if samples.synthetic else 0
+    return tuple(map(str, range(total if samples.limit is None else min(total, samples.limit))))
 
 
 def _numbered(total: int, limit: int | None, ports: Mapping[str, Port], read: Callable[[], Iterator[Callable[[], Mapping[str, Array]]]]) -> SampleSet:

@@ -22,19 +22,16 @@ def synthetic_value(port: Port, settings: Synthetic, index: int) -> Array:
     Inputs of whole numbers get uniform integers from low to high, both included; images get every pixel value alike.
     Shapes: of one sample, without the batch axis; images height x width x channels in uint8.
     """
-    shape = port.default_shape
-    if any(size is None for size in shape):
-        raise SampleUnreadable(
-            f"input {port.name!r} has the shape {list(shape)}, of which synthetic samples cannot know the sizes", fix="give it a shape in convert"
-        )
-    sizes = tuple(size for size in shape if size is not None)
     label = f"mlpipe synthetic 1\0{settings.seed}\0{port.name}\0{index}"
+    shape: tuple[int | None, ...] = port.default_shape
     if port.takes_pixels and port.image is not None:
-        channels = 1 if port.image.color == "grayscale" else 3
-        height, width = (sizes[0], sizes[1]) if port.image.layout == "nhwc" else (sizes[1], sizes[2])
-        count = height * width * channels
-        return np.frombuffer(hashlib.shake_256(label.encode()).digest(count), np.uint8).reshape(height, width, channels)
+        shape = (port.image.height, port.image.width, 1 if port.image.color == "grayscale" else 3)
+    sizes = tuple(size for size in shape if size is not None)
+    if len(sizes) != len(shape):
+        raise SampleUnreadable(f"input {port.name!r} may vary in size, so synthetic samples have none", fix=f"give convert.inputs.{port.name} a default shape")
     count = int(np.prod(sizes, dtype=np.int64))
+    if port.takes_pixels:
+        return np.frombuffer(hashlib.shake_256(label.encode()).digest(count), np.uint8).reshape(sizes)
     if port.dtype.kind in "iub":
         return as_type(port, _integers(port, settings, label, count).reshape(sizes))
     return as_type(port, _floats(settings, label, count).reshape(sizes))
