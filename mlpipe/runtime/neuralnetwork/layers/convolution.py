@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
-from mlpipe.runtime.neuralnetwork.layers.borders import border_amounts, pair, same_mode
+from mlpipe.runtime.neuralnetwork.layers.borders import Borders, border_amounts, pair, same_mode
 from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.neuralnetwork.registry import layer
 
@@ -26,19 +26,33 @@ def convolution(net: Network, params: Any, x: str, weights: str | None = None) -
         raise UnsupportedLayerError("its kernel input has another shape than the layer states")
     merged = net.merge_leading(x, 3)
     attributes: dict[str, Any] = {"kernel_shape": kernel, "strides": pair(params.stride, 1), "dilations": pair(params.dilationFactor, 1)}
+    attributes |= _padding(net, params, x, kernel)
     inputs = [merged, weights] + ([net.weight(params.bias, [params.outputChannels])] if params.hasBias else [])
-    y = net.graph.add("Conv", *inputs, group=params.nGroups or 1, **attributes, **_padding(params))
+    y = net.graph.add("Conv", *inputs, group=params.nGroups or 1, **attributes)
     return net.restore_leading(y, x, 3)
 
 
-def _padding(params: Any) -> dict[str, Any]:
+def _padding(net: Network, params: Any, x: str, kernel: Sequence[int]) -> dict[str, Any]:
     padding = params.WhichOneof("ConvolutionPaddingType")
-    if padding == "same":
+    dilations = pair(params.dilationFactor, 1)
+    if padding == "same" and dilations == [1, 1]:
         return {"auto_pad": same_mode(params.same)}
-    if padding == "valid":
+    if padding == "same":
+        # ONNX Runtime takes no dilation together with automatic padding.
+        windows = [(size - 1) * factor + 1 for size, factor in zip(kernel, dilations, strict=True)]
+        (top, bottom), (left, right) = _same_amounts(net, x, windows, pair(params.stride, 1), top_heavy=same_mode(params.same) == "SAME_LOWER")
+    elif padding == "valid":
         (top, bottom), (left, right) = border_amounts(params.valid.paddingAmounts)
-        return {"pads": [top, left, bottom, right]}
-    raise UnsupportedLayerError("it does not state its padding")
+    else:
+        raise UnsupportedLayerError("it does not state its padding")
+    return {"pads": [top, left, bottom, right]}
+
+
+def _same_amounts(net: Network, x: str, windows: Sequence[int], strides: Sequence[int], *, top_heavy: bool) -> Borders:
+    """Return the padding after which a convolution makes one output for every stride of the input."""
+    totals = [max(0, (-(-size // stride) - 1) * stride + window - size) for size, window, stride in zip(net.sizes(x, -2, -1), windows, strides, strict=True)]
+    height, width = ((total - total // 2, total // 2) if top_heavy else (total // 2, total - total // 2) for total in totals)
+    return height, width
 
 
 def deconvolution(net: Network, params: Any, x: str) -> str:
