@@ -54,8 +54,19 @@ def load_workspace(path: Path | None = None, recipes: Sequence[Path] = ()) -> Wo
     )
 
 
+def find_root(folder: Path) -> Path:
+    """Return the workspace that a folder lies in: the nearest folder above with a `pipeline.yaml`, else the folder itself."""
+    file = _nearest_pipeline(folder)
+    return folder if file is None else file.parent
+
+
+def _nearest_pipeline(folder: Path) -> Path | None:
+    absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links out of the workspace
+    return next((file for above in (absolute, *absolute.parents) if (file := above / PIPELINE_FILE).is_file()), None)
+
+
 def _recipe_file(named: Path) -> Path:
-    absolute = Path(os.path.abspath(named))  # noqa: PTH100 - resolve() would follow links out of the workspace
+    absolute = Path(os.path.abspath(named))  # noqa: PTH100
     return absolute / RECIPE_FILE if absolute.is_dir() else absolute
 
 
@@ -63,9 +74,8 @@ def _find_pipeline(path: Path | None, named: list[Path]) -> Path | None:
     if path is not None:
         absolute = Path(os.path.abspath(path))  # noqa: PTH100
         return absolute / PIPELINE_FILE if absolute.is_dir() else absolute
-    starts = [*(recipe.parent for recipe in named[:1]), Path.cwd()]
-    candidates = (folder / PIPELINE_FILE for start in starts for folder in (start, *start.parents))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    near_recipe = _nearest_pipeline(named[0].parent) if named else None
+    return near_recipe or _nearest_pipeline(Path.cwd())
 
 
 def _load_pipeline(file: Path) -> tuple[Pipeline, Node]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from mlpipe.recipe.schema.base import Field, Section
 from mlpipe.recipe.schema.recipe import VariableName
@@ -18,6 +18,7 @@ class Cache(Section):
 class Pipeline(Section):
     """A workspace."""
 
+    mlpipe: Literal[1] = Field(1, description="The format, as in recipes.")
     recipes: list[str] = Field(default_factory=list, description="Globs of recipe files.")
     defaults: dict[str, Any] = Field(default_factory=dict, description="Merged under each recipe, key by key; lists are replaced.")
     cache: Cache = Field(default_factory=Cache, description="The store of artifacts.")
