@@ -5,9 +5,66 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpipe.errors import RecipeError
+
+if TYPE_CHECKING:
+    from mlpipe.engine.outcome import RunReporter, RunResult
+    from mlpipe.engine.run_report import RunReport
+    from mlpipe.runtime.model import RuntimeModel
+
+
+def run(
+    recipes: str | Path | Sequence[str | Path] = (),
+    *,
+    workspace: str | Path | None = None,
+    jobs: int | None = None,
+    only: Sequence[str] = (),
+    fail_fast: bool = False,
+    require_gate: bool = False,
+    reporter: RunReporter | None = None,
+) -> RunReport:
+    """Bring recipes (default: those of pipeline.yaml) up to date, gate them, and return the report as an object.
+
+    `only` are globs over task names; the result is then partial, and never a pass. A failed step or gate is in the report.
+    Errors: RecipeErrors, StoreUnusable.
+    """
+    from mlpipe.engine.recipes import run_recipes
+
+    named = [Path(recipes)] if isinstance(recipes, str | Path) else [Path(recipe) for recipe in recipes]
+    given = None if workspace is None else Path(workspace)
+    return run_recipes(named, workspace=given, jobs=jobs, only=only, fail_fast=fail_fast, require_gate=require_gate, reporter=reporter)
+
+
+def plan(recipes: Sequence[str | Path] = (), *, workspace: str | Path | None = None, only: Sequence[str] = ()) -> RunResult:
+    """Return what a run would do: for each task whether it would run, come from the cache or is up to date, and why."""
+    from mlpipe.engine.recipes import plan_recipes
+
+    return plan_recipes([Path(recipe) for recipe in recipes], workspace=None if workspace is None else Path(workspace), only=only)
+
+
+def log(task: str, *, workspace: str | Path | None = None) -> Path:
+    """Return the file with what a task's last run in this workspace printed. Errors: RecipeError where it never ran here."""
+    from mlpipe.engine.records import log_path
+    from mlpipe.recipe.root import find_root
+
+    path = log_path(find_root(None if workspace is None else Path(workspace)), task)
+    if not path.exists():
+        raise RecipeError(
+            f"task {task!r} has no log here", why="it never ran in this workspace", fix="mlpipe plan lists the tasks; what came from the cache has no log"
+        )
+    return path
+
+
+def load_model(path: str | Path, *, precision: str = "float32") -> RuntimeModel:
+    """Return a Core ML model (.mlmodel or .mlpackage) that predicts on this machine, on the portable runtime.
+
+    `precision` is `float32`, or `float16` for results rounded after every op. Errors: ModelFileInvalid, NotExecutable.
+    """
+    from mlpipe.runtime import load_model as load
+
+    return load(Path(path), precision=precision)
 
 
 def show(recipe: str | Path) -> dict[str, Any]:
@@ -62,10 +119,9 @@ def inspect(model: str | Path) -> dict[str, Any]:
 def clean(names: Sequence[str] = (), *, workspace: str | Path | None = None, everything: bool = False) -> list[Path]:
     """Remove what runs wrote for the named recipes (default: all) and return the folders. The cache stays."""
     from mlpipe.engine.clean import clean as remove
-    from mlpipe.recipe.workspace import find_root
+    from mlpipe.recipe.root import find_root
 
-    root = Path(workspace) if workspace is not None else find_root(Path.cwd())
-    return remove(root / "build", names, everything=everything)
+    return remove(find_root(None if workspace is None else Path(workspace)) / "build", names, everything=everything)
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -22,9 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of recipes, pipeline.yaml or reports.",
     "init": "Read a model file and write a commented recipe that runs.",
     "inspect": "Describe a model file: inputs, outputs, layers, bits per weight.",
-    "predict": "Run a Core ML model here, on .npy, .npz or image inputs.",
     "clean": "Remove what runs wrote into build/ (the cache stays).",
-    "cache": "Look at the cache, or shrink it.",
     "doctor": "Check this machine: Python, packages, cache, disk.",
 }
 """Every command and its line in `mlpipe --help`; a command's module is imported only when it is called."""
