@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,17 @@ class Traceable:
     inputs: tuple[Feature, ...]
     outputs: tuple[Feature, ...]
     call: Callable[[Sequence[Any]], Sequence[Any]]
-    """Tensors in the order of `inputs` -> tensors in the order of `outputs`; works eagerly and inside a tf.function."""
+    """Tensors in the order of `inputs` -> tensors in the order of `outputs`; for use inside a tf.function."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Core ML names that the source section asks for, by source name; `convert:` may override them."""
+    run: Callable[[Sequence[np.ndarray]], list[np.ndarray]] | None = None
+    """How to compute it, where `call` works in a graph only. Its functions, if it has any, are unknown outside of that graph."""
     keep_alive: Any = None
     """What owns the variables that `call` reads."""
 
     def describe(self, kind: str) -> dict[str, Any]:
         """Return the data of description.json."""
-        import keras
-        import tensorflow as tf
-
-        tools = {"tensorflow": str(tf.__version__), "keras": str(keras.__version__)}
+        tools = {name: version(name) for name in (("tensorflow", "keras") if kind == "keras" else ("tensorflow",))}
         inputs, outputs = ([feature.as_dict() for feature in features] for features in (self.inputs, self.outputs))
         return {"kind": kind, "inputs": inputs, "outputs": outputs, "tools": tools}
 
@@ -55,19 +55,21 @@ def predict(model: Traceable, feeds: Iterable[Arrays]) -> Iterator[Arrays]:
     Errors: InvalidInput for feeds that do not fit; SourceUnreadable where TensorFlow refuses to run the model.
     """
     tf = import_tensorflow()
-    function = tf.function(lambda *tensors: list(model.call(tensors)), autograph=False, reduce_retracing=True)
+    run = model.run or _traced(tf, model)
     for feed in feeds:
         arrays = checked_feeds(model.inputs, feed)
-        parts = [_run(tf, function, part) for part in _batches(model, arrays)]
+        try:
+            parts = [run(part) for part in _batches(model, arrays)]
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise SourceUnreadable("TensorFlow cannot run the source model", why=first_line(error)) from error
         joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         yield {feature.name: value for feature, value in zip(model.outputs, joined, strict=True)}
 
 
-def _run(tf: Any, function: Callable[..., Any], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    try:
-        return [np.asarray(value) for value in function(*(tf.constant(array) for array in arrays))]
-    except (tf.errors.OpError, ValueError, TypeError) as error:
-        raise SourceUnreadable("TensorFlow cannot run the source model", why=first_line(error)) from error
+def _traced(tf: Any, model: Traceable) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Return the model compiled into a graph, once for all batches."""
+    function = tf.function(lambda *tensors: list(model.call(tensors)), autograph=False, reduce_retracing=True)
+    return lambda arrays: [np.asarray(value) for value in function(*(tf.constant(array) for array in arrays))]
 
 
 def _batches(model: Traceable, arrays: Sequence[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:

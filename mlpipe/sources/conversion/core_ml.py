@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpipe.errors import ConversionFailed, RecipeError
+from mlpipe.recipe.capabilities import DEFAULT_PRECISIONS, DEFAULT_TARGETS, SPECIFICATION_VERSIONS, coremltools_target, target_name
 from mlpipe.recipe.image_inputs import ResolvedImage
 from mlpipe.recipe.schema.convert import Convert, DimensionRange, KeepFloat32
 from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan, identifier
@@ -18,7 +20,6 @@ from mlpipe.sources.conversion.trace import Traced
 from mlpipe.sources.conversion.unsupported import unsupported_operations
 from mlpipe.sources.traceable import first_line
 
-DEFAULT_TARGETS = {"neuralnetwork": "iOS13", "mlprogram": "iOS16"}
 _COLORS = {"rgb": "RGB", "bgr": "BGR", "grayscale": "G"}
 
 
@@ -50,7 +51,7 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
         "skip_model_load": True,
     }
     if is_program:
-        half = convert.compute_precision != "float32"
+        half = (convert.compute_precision or DEFAULT_PRECISIONS[convert.to]) == "float16"
         arguments["compute_precision"] = ct.transform.FP16ComputePrecision(op_selector=keep.may_be_half) if half else ct.precision.FLOAT32
     if interface.classifier is not None and interface.scores is not None:
         scores = traced.output_names[interface.outputs.index(interface.scores)]
@@ -70,10 +71,9 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
 
 def _target(ct: Any, convert: Convert) -> Any:
     name = convert.minimum_deployment_target or DEFAULT_TARGETS[convert.to]
-    target = getattr(ct.target, name, None)
-    if target is None:
+    if name not in SPECIFICATION_VERSIONS:
         raise RecipeError(f"convert.minimum_deployment_target: there is no target {name}", fix="e.g. iOS16 or macOS13")
-    return target
+    return getattr(ct.target, coremltools_target(name))
 
 
 def _input_type(ct: Any, plan: InputPlan, name: str) -> Any:
@@ -114,6 +114,10 @@ def _numpy_type(dtype: str) -> Any:
 def _failure(traced: Traced, error: Exception) -> ConversionFailed:
     """Return what to say of an exception of coremltools: every operation that Core ML lacks, else its own words."""
     missing = unsupported_operations(traced.function)
+    newer = re.search(r"converted model has version (\d+)", str(error))
+    if newer:
+        fix = f"set convert.minimum_deployment_target to {target_name(int(newer[1]))} or later"
+        return ConversionFailed("the model needs operations that its deployment target lacks", fix=fix)
     if not missing:
         return ConversionFailed("coremltools cannot convert the model", why=first_line(error))
     lines = [f"{operation} ({len(nodes)}): {', '.join(nodes[:5])}{', ...' if len(nodes) > 5 else ''}" for operation, nodes in missing.items()]

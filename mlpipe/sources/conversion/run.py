@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlpipe.errors import ConversionFailed
+from mlpipe.errors import RecipeError
 from mlpipe.model_files.write import write_canonical
+from mlpipe.recipe.capabilities import DEFAULT_PRECISIONS
 from mlpipe.recipe.schema.convert import Convert
 from mlpipe.sources.conversion.core_ml import to_core_ml
 from mlpipe.sources.conversion.description import check_description, complete_description, conversion_data
@@ -21,8 +22,12 @@ def convert_traceable(model: Traceable, convert: Convert, output: Path) -> dict[
 
     Errors: RecipeError, ConversionFailed.
     """
-    if convert.to == "neuralnetwork" and (convert.compute_precision is not None or convert.keep_float32.names or convert.keep_float32.types):
-        raise ConversionFailed("a NeuralNetwork does not state a compute precision", fix="drop compute_precision and keep_float32, or use `to: mlprogram`")
+    keeps = convert.keep_float32.names or convert.keep_float32.types
+    precision = convert.compute_precision or DEFAULT_PRECISIONS[convert.to]
+    if convert.to == "neuralnetwork" and (keeps or precision == "float16"):
+        raise RecipeError("convert: a NeuralNetwork does not state a compute precision", fix="drop compute_precision and keep_float32, or use `to: mlprogram`")
+    if keeps and precision == "float32":
+        raise RecipeError("convert.keep_float32: the whole model is float32 already", fix="drop it, or `compute_precision: float32`")
     interface = plan_interface(convert, model.inputs, model.outputs, model.names)
     made = to_core_ml(trace(model, interface), interface, convert)
     complete_description(made.spec, interface)
