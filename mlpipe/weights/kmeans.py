@@ -23,9 +23,11 @@ class Palette:
 
     indices: NDArray[np.uint8]
     """The weight's shape."""
-    table: Array
-    """Shapes: (2**bits,), or (groups, 2**bits) where groups of channels have their own."""
+    tables: Array
+    """Shapes: (groups, 2**bits); one group unless groups of channels have tables of their own."""
     bits: int
+    axis: int = 0
+    """The axis that the groups divide."""
 
 
 def cluster(values: Array, bits: int, storage: np.dtype[Any]) -> Palette:
@@ -43,7 +45,7 @@ def cluster(values: Array, bits: int, storage: np.dtype[Any]) -> Palette:
         centres = np.array(_kmeans1d().cluster(points, 2**bits, weights=counts).centroids)
         centres = _refined(flat, centres)
     table = np.pad(centres, (0, 2**bits - centres.size), mode="edge").astype(storage)
-    return Palette(nearest(values, table), table, bits)
+    return Palette(nearest(values, table), table[None], bits)
 
 
 def nearest(values: Array, table: Array) -> NDArray[np.uint8]:

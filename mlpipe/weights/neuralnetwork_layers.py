@@ -6,7 +6,7 @@ Source: the comments of `mlmodel/format/NeuralNetwork.proto`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlpipe.weights.neuralnetwork import FloatArray, decode, stored_as
@@ -21,7 +21,9 @@ class LayerWeight:
     """One weight of one layer."""
 
     name: str
-    """`layer.field`, e.g. `conv1.weights`; unique in its network."""
+    """`layer.field`, e.g. `conv1.weights`."""
+    layer: str
+    """The layer's own name."""
     params: Any
     """The protobuf `WeightParams`, which may be changed in place."""
     shape: tuple[int, ...]
@@ -51,7 +53,7 @@ def weights_of_network(network: Any, prefix: str = "") -> Iterator[LayerWeight]:
     """Yield every weight that the network holds, in file order, also inside branches and loops."""
     for layer in network.layers:
         for weight in weights_of_layer(layer):
-            yield LayerWeight(prefix + weight.name, weight.params, weight.shape, weight.role, weight.channel_axis, weight.per_channel)
+            yield replace(weight, name=prefix + weight.name)
         for inner in _inner_networks(layer):
             yield from weights_of_network(inner, prefix)
 
@@ -64,7 +66,7 @@ def weights_of_layer(layer: Any) -> Iterator[LayerWeight]:
         return
     for field, params, shape, role, *axis in find(getattr(layer, kind)):
         if stored_as(params) != "empty":
-            yield LayerWeight(f"{layer.name}.{field}", params, tuple(int(size) for size in shape), role, *axis)
+            yield LayerWeight(f"{layer.name}.{field}", layer.name, params, tuple(int(size) for size in shape), role, *axis)
 
 
 def _inner_networks(layer: Any) -> tuple[Any, ...]:
