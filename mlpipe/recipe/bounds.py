@@ -82,8 +82,9 @@ def _unit_hint(unit: str, factors: dict[str, Decimal]) -> str:
 
 def _check_range(metric: Metric, number: Decimal, unit: str, operator: str) -> None:
     if metric.unit in ("share", "ratio") and unit != "%" and 1 < number <= 100:
-        kind = "share" if metric.unit == "share" else "ratio"
-        raise ValueError(f"{number} is more than 1, the whole, as a {kind}, did you mean '{operator} {number}%'?")
+        guess = number if metric.unit == "share" or number >= 2 else number * 100
+        meant = "a share is at most 1" if metric.unit == "share" else f"as a ratio {number} is {(number * 100).normalize():f}%"
+        raise ValueError(f"{meant}, did you mean '{operator} {guess.normalize():f}%'?")
     value = number * _UNITS[metric.unit][unit]
     if metric.minimum is not None and value < Decimal(metric.minimum):
         raise ValueError(f"{metric.name} is never less than {metric.minimum:g}, got {number}{unit}")

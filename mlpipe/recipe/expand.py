@@ -44,7 +44,7 @@ def expand(written: Node, shared: Shared) -> tuple[Plan, dict[str, str | None]]:
     """
     mistakes = Mistakes()
     file = written.place.file
-    merged = deep_merge(shared.defaults, written) if shared.defaults is not None else written
+    merged = _without_empty_sections(deep_merge(shared.defaults, written) if shared.defaults is not None else written)
     environment = _environment(merged, shared)
     variables = Variables(merged.mapping.get("vars"), environment, mistakes)
     variables.check()
@@ -59,6 +59,11 @@ def expand(written: Node, shared: Shared) -> tuple[Plan, dict[str, str | None]]:
     plan = _Expansion(recipe, resolved, file, variables, mistakes).plan()
     mistakes.raise_if_any()
     return plan, environment.read
+
+
+def _without_empty_sections(recipe: Node) -> Node:
+    """Return the recipe without sections that say nothing (`quantize:`, or `gate: null` to take shared defaults away)."""
+    return recipe.without(*(key for key, node in recipe.mapping.items() if node.value is None and key in Recipe.model_fields and key != "source"))
 
 
 def _environment(merged: Node, shared: Shared) -> Environment:

@@ -109,6 +109,7 @@ def _parse(glob: str, node: Node, path: KeyPath, context: GateContext, mistakes:
     report_only, confidence = node.mapping.get("report_only"), node.mapping.get("confidence")
     if report_only is not None and not isinstance(report_only.value, bool):
         mistakes.value(report_only, (*path, "report_only"), f"expected true or false, got {shown(report_only.value)}")
+        report_only = None
     return _Section(
         glob, bounds, report_only.value if report_only is not None else None, _confidence(confidence, path, mistakes) if confidence is not None else None
     )

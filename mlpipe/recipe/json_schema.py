@@ -47,13 +47,14 @@ def _definitions() -> Schema:
     recipe = definitions["Recipe"]
     recipe["required"] = ["source"]  # the name follows from the file
     definitions["Release"]["required"] = ["variant"]
-    _set(recipe, "quantize", {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Variant"}})
-    _set(recipe, "gate", {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Gate"}})
+    _set(recipe, "quantize", {"type": "object", "additionalProperties": {"$ref": "#/$defs/Variant"}})
+    _set(recipe, "gate", {"type": "object", "additionalProperties": {"$ref": "#/$defs/Gate"}})
     for name, schema in definitions.items():
         if name not in ("Recipe", "Pipeline"):
             schema["properties"] = {key: _or_variable(entry) for key, entry in schema.get("properties", {}).items()}
-    for key in ("source", "reference", "convert", "compare", "release", "workers"):
-        recipe["properties"][key] = _or_variable(recipe["properties"][key])
+    for key, entry in recipe["properties"].items():
+        if key != "source":
+            recipe["properties"][key] = _or_nothing(_or_variable(entry) if key not in ("vars", "env", "mlpipe") else entry)
     definitions.update(_variant_definitions(definitions.pop("QuantizeStep")))
     definitions.update(Gate=_gate_definition(), Variable=_VARIABLE_DEFINITION)
     return definitions
@@ -69,6 +70,12 @@ def _or_variable(entry: Schema) -> Schema:
         return entry
     notes: Schema = {key: entry[key] for key in ("description", "default", "title") if key in entry}
     return {"anyOf": [{key: value for key, value in entry.items() if key not in notes}, _VARIABLE], **notes}
+
+
+def _or_nothing(entry: Schema) -> Schema:
+    """Return a schema that takes an empty section too, which stands for the default."""
+    notes: Schema = {key: entry[key] for key in ("description", "default", "title") if key in entry}
+    return {"anyOf": [{key: value for key, value in entry.items() if key not in notes}, {"type": "null"}], **notes}
 
 
 def _variant_definitions(step: Schema) -> Schema:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import NamedTuple
 
 from mlpipe.recipe.mistakes import Mistakes, shown
 from mlpipe.recipe.nodes import KeyPath, Node
 from mlpipe.recipe.variables import Variables
+
+MOST_VARIANTS = 10_000
+"""More is taken for a slip of the pen."""
 
 
 class Combination(NamedTuple):
@@ -27,23 +31,32 @@ def expand_matrix(written: Node | None, path: KeyPath, variables: Variables, mis
         mistakes.value(matrix, path, f"expected keys with lists of values, got {shown(matrix.value)}")
         return [], {}
     axes = {key: node for key, node in matrix.mapping.items() if key not in ("include", "exclude")}
-    for key, node in axes.items():
-        if not node.items:
-            mistakes.value(node, (*path, key), f"expected a list of values, got {shown(node.value)}")
-    included = _objects(matrix, "include", path, mistakes)
-    excluded = _objects(matrix, "exclude", path, mistakes)
-    for position, object_ in enumerate(excluded):
-        for key, node in object_.mapping.items():
-            if key not in axes:
-                mistakes.key(node, (*path, "exclude", position, key), f"'{key}' is no key of the matrix")
+    included, excluded = _objects(matrix, "include", path, mistakes), _objects(matrix, "exclude", path, mistakes)
+    if not _check_axes(matrix, axes, excluded, path, mistakes):
+        return [], {}
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*(node.items for node in axes.values()))] if axes else []
     kept = [point for point in points if not any(_agrees(object_, point, object_.mapping) for object_ in excluded)]
     combinations = [Combination(dict(point), list(point.values())) for point in kept]
     for object_ in included:
         _include(object_, kept, combinations, axes)
-    if not combinations:
+    if not combinations and not mistakes.concerns(node.place for node in matrix.mapping.values()):
         mistakes.key(matrix, path, "makes no variant")
     return combinations, {**axes, **{key: node for object_ in included for key, node in object_.mapping.items() if key not in axes}}
+
+
+def _check_axes(matrix: Node, axes: dict[str, Node], excluded: list[Node], path: KeyPath, mistakes: Mistakes) -> bool:
+    """Return whether a matrix can be expanded, after adding what is wrong with its axes."""
+    for key, node in axes.items():
+        if not node.items:
+            mistakes.value(node, (*path, key), f"expected a list of values, got {shown(node.value)}")
+    for position, object_ in enumerate(excluded):
+        for key, node in object_.mapping.items():
+            if key not in axes:
+                mistakes.key(node, (*path, "exclude", position, key), f"'{key}' is no key of the matrix")
+    count = math.prod(len(node.items) for node in axes.values())
+    if count > MOST_VARIANTS:
+        mistakes.key(matrix, path, f"makes {count} variants; the most is {MOST_VARIANTS}")
+    return count <= MOST_VARIANTS
 
 
 def _objects(matrix: Node, key: str, path: KeyPath, mistakes: Mistakes) -> list[Node]:

@@ -59,7 +59,7 @@ def missing_file(node: Node, *, globs: bool = False) -> str:
         return f"no file matches '{node.value}'"
     path = Path(absolute_path(node))
     neighbours = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, neighbours, n=1)
+    near = difflib.get_close_matches(path.name, neighbours, n=1, cutoff=0.75)
     hint = f", did you mean '{Path(node.value).with_name(near[0])}'?" if near and Path(node.value).name else ""
     return f"no such file: '{node.value}'{hint}"
 

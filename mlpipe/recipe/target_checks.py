@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlpipe.recipe import capabilities as can
-from mlpipe.recipe.mistakes import Mistakes, one_of, unknown
+from mlpipe.recipe.mistakes import Mistakes, one_of
 from mlpipe.recipe.nodes import KeyPath, Node
 from mlpipe.recipe.schema.convert import Convert, DimensionRange, Target
 from mlpipe.recipe.schema.quantize import Method, QuantizeStep
@@ -50,8 +50,9 @@ class ConvertChecks:
     def _target(self) -> None:
         target, held = self._convert.minimum_deployment_target or "", can.FORMAT_SPECIFICATIONS[self._format]
         if target not in can.SPECIFICATION_VERSIONS:
-            platform = [name for name in can.SPECIFICATION_VERSIONS if name.rstrip("0123456789.").lower() == target.rstrip("0123456789._").lower()]
-            self._add(("minimum_deployment_target",), unknown("deployment target", target, platform or can.SPECIFICATION_VERSIONS))
+            spelled = [name for name in can.SPECIFICATION_VERSIONS if name.lower() == target.replace(" ", "").replace("_", ".").lower()]
+            hint = f", did you mean '{spelled[0]}'?" if spelled else f"; expected {one_of(can.target_name(version, target) for version in held)}"
+            self._add(("minimum_deployment_target",), f"unknown deployment target '{target}'{hint}")
         elif self._specification not in held:
             names = one_of(can.target_name(version, target) for version in held)
             other: Target = "mlprogram" if self._format == "neuralnetwork" else "neuralnetwork"

@@ -13,6 +13,7 @@ from mlpipe.recipe.nodes import KeyPath, Node
 from mlpipe.recipe.schema.base import FunctionReference, Name, Sha256
 from mlpipe.recipe.schema.recipe import VariableName
 from mlpipe.recipe.schema_keys import known_keys
+from mlpipe.recipe.yaml_types import parse_scalar
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -131,7 +132,8 @@ def _wrong_type(members: list[_Located]) -> str:
     kinds = [_EXPECTED.get(member.error["type"]) or one_of(_literals(member.error)) for member in members]
     message = f"expected {one_of(dict.fromkeys(kinds))}, got {shown(value)}"
     if isinstance(value, str):
-        return message + did_you_mean(value, words)
+        is_quoted_number = any(word in ("a number", "a whole number") for word in kinds) and isinstance(parse_scalar(value), int | float)
+        return message + (": remove the quotes" if is_quoted_number else did_you_mean(value, words))
     if kinds == ["text"] and isinstance(value, int | float):
         return message + ": put it in quotes"
     return message

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mlpipe.recipe.matrix import Combination, expand_matrix
+from mlpipe.recipe.matrix import MOST_VARIANTS, Combination, expand_matrix
 from mlpipe.recipe.mistakes import Mistakes, shown
 from mlpipe.recipe.nodes import KeyPath, Node
 from mlpipe.recipe.schema.quantize import QuantizeStep
@@ -51,6 +52,9 @@ class _Entry:
         self._variables, self._mistakes = variables, mistakes
 
     def expand(self) -> Iterator[WrittenVariant]:
+        if not self._entry.mapping and not self._entry.items:
+            self._refuse(self._entry, self._path)
+            return
         combinations, local = expand_matrix(self._entry.mapping.get("matrix"), (*self._path, "matrix"), self._variables, self._mistakes)
         name_template = self._entry.mapping.get("name")
         body = self._variables.substitute(self._entry.without("matrix", "name"), self._path, keep=local)
@@ -70,9 +74,15 @@ class _Entry:
         steps = [((*path, index), step) for index, step in enumerate(chain.items)] if chain.items else [(path, chain)]
         for step_path, step in steps:
             if not step.mapping:
-                self._mistakes.value(step, step_path, f"expected a step such as {{method: linear, bits: 8}}, got {shown(step.value)}")
+                self._refuse(step, step_path)
+                return []
+            for key in {"include", "exclude"} & step.mapping.keys():
+                self._mistakes.key(step.mapping[key], (*step_path, key), f"'{key}' goes under `matrix:`")
                 return []
         return steps
+
+    def _refuse(self, node: Node, path: KeyPath) -> None:
+        self._mistakes.value(node, path, f"expected a step such as {{method: linear, bits: 8}}, got {shown(node.value)}")
 
     def _check_axes_are_used(self, local: dict[str, Node], steps: list[tuple[KeyPath, Node]], name: Node | None) -> None:
         for axis, node in local.items():
@@ -94,6 +104,10 @@ class _Entry:
         for index, key, node in axes:
             if not node.items:
                 self._mistakes.value(node, (*filled[index][0], key), "an empty list makes no variant")
+        count = math.prod(len(node.items) for _, _, node in axes)
+        if count > MOST_VARIANTS:
+            self._mistakes.key(self._entry, self._path, f"makes {count} variants; the most is {MOST_VARIANTS}")
+            return
         for values in itertools.product(*(node.items for _, _, node in axes)):
             swept = list(filled)
             for (index, key, node), value in zip(axes, values, strict=True):
@@ -117,10 +131,13 @@ class _Entry:
         if template is not None:
             node, path = self._variables.substitute(template, (*self._path, "name"), local), (*self._path, "name")
             name = str(node.plain())
+            if self._mistakes.concerns([template.place]):
+                return None
         else:
             name = "-".join([self._key, *(str(value.value).lower() if isinstance(value.value, bool) else str(value.plain()) for value in values)])
         if not _SAFE_NAME.fullmatch(name):
-            message = f"{name!r} cannot be a file name: use letters, digits, '.', '-' and '_', a letter or digit first"
+            message = f"'{name}' cannot be a file name: use letters, digits, '.', '-' and '_', a letter or digit first"
+            message += "; write a `name:` for it" if template is None and name != self._key else ""
         elif name.lower() in RESERVED_NAMES:
             message = f"the name '{name}' is taken: it stands for the {'source' if name.lower() == 'source' else 'model before compression'}"
         else:

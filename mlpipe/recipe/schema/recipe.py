@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, StringConstraints, Tag
+from pydantic import Discriminator, StringConstraints, Tag
 
 from mlpipe.recipe.schema.base import Field, Name, Section
 from mlpipe.recipe.schema.compare import Compare
@@ -25,11 +25,6 @@ def _reference_tag(written: Any) -> str:
 Reference = Annotated[Annotated[ReferenceOutputs, Tag("outputs")] | Annotated[Source, Tag("model")], Discriminator(_reference_tag)]
 
 
-def _nothing_as_empty(written: Any) -> Any:
-    """Return a section that is written without content (`quantize:`) as an empty one."""
-    return {} if written is None else written
-
-
 class Recipe(Section):
     """A recipe: the model, how it is converted and compressed, and what the result must reach."""
 
@@ -41,9 +36,7 @@ class Recipe(Section):
     source: Source = Field(description="The model that everything starts from.")
     reference: Reference | None = Field(None, description="What a `coreml:` source is held against: another model, or {npz: file}.")
     convert: Convert | None = Field(None, description="How the source becomes the variant `converted`.")
-    quantize: Annotated[dict[str, Any], BeforeValidator(_nothing_as_empty)] = Field(
-        default_factory=dict, description="The compressed variants by name: a step, a list of steps, or a matrix."
-    )
+    quantize: dict[str, Any] = Field(default_factory=dict, description="The compressed variants by name: a step, a list of steps, or a matrix.")
     compare: Compare = Field(default_factory=Compare, description="Samples and metrics.")
     gate: dict[str, dict[str, Any]] | None = Field(None, description="Bounds by variant; keys may be globs, '*' is every variant but `converted`.")
     release: Release | None = Field(None, description="The variant that ships.")

@@ -28,7 +28,11 @@ class GraphOutput(Section):
 
 def _outputs_as_written(written: Any) -> Any:
     """Return a list of names in the long form."""
-    return {name: {} for name in written} if isinstance(written, list) and all(isinstance(name, str) for name in written) else written
+    if not isinstance(written, list):
+        return written
+    if not all(isinstance(name, str) for name in written):
+        raise ValueError("a list of outputs holds their names")
+    return {name: {} for name in written}
 
 
 Outputs = Annotated[dict[str, GraphOutput], BeforeValidator(_outputs_as_written, json_schema_input_type=dict[str, GraphOutput] | list[str])]
