@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,12 +14,10 @@ from mlpipe.recipe.mistakes import Mistakes, unknown
 from mlpipe.recipe.nodes import KeyPath, Node, display_path
 from mlpipe.recipe.paths import absolute_path
 from mlpipe.recipe.plan import Plan, Workspace
+from mlpipe.recipe.root import PIPELINE_FILE, find_pipeline, recipe_file
 from mlpipe.recipe.schema.pipeline import Pipeline
 from mlpipe.recipe.schema.recipe import Recipe
 from mlpipe.recipe.validation import validate
-
-PIPELINE_FILE = "pipeline.yaml"
-RECIPE_FILE = "recipe.yaml"
 
 
 def load_plan(path: Path) -> Plan:
@@ -35,8 +32,8 @@ def load_workspace(path: Path | None = None, recipes: Sequence[Path] = ()) -> Wo
     working directory; without any, the recipe's own folder is the workspace.
     Errors: RecipeErrors with the mistakes of every file.
     """
-    named = [_recipe_file(recipe) for recipe in recipes]
-    pipeline_file = _find_pipeline(path, named)
+    named = [recipe_file(recipe) for recipe in recipes]
+    pipeline_file = find_pipeline(path, named)
     if pipeline_file is None and not named:
         raise RecipeError(f"there is no {PIPELINE_FILE} in this folder or above", fix="name a recipe, or go to the workspace")
     pipeline, written = _load_pipeline(pipeline_file) if pipeline_file else (Pipeline(), None)
@@ -52,30 +49,6 @@ def load_workspace(path: Path | None = None, recipes: Sequence[Path] = ()) -> Wo
         recipe_globs=tuple(globs),
         environment=environment,
     )
-
-
-def find_root(folder: Path) -> Path:
-    """Return the workspace that a folder lies in: the nearest folder above with a `pipeline.yaml`, else the folder itself."""
-    file = _nearest_pipeline(folder)
-    return folder if file is None else file.parent
-
-
-def _nearest_pipeline(folder: Path) -> Path | None:
-    absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links out of the workspace
-    return next((file for above in (absolute, *absolute.parents) if (file := above / PIPELINE_FILE).is_file()), None)
-
-
-def _recipe_file(named: Path) -> Path:
-    absolute = Path(os.path.abspath(named))  # noqa: PTH100
-    return absolute / RECIPE_FILE if absolute.is_dir() else absolute
-
-
-def _find_pipeline(path: Path | None, named: list[Path]) -> Path | None:
-    if path is not None:
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100
-        return absolute / PIPELINE_FILE if absolute.is_dir() else absolute
-    near_recipe = _nearest_pipeline(named[0].parent) if named else None
-    return near_recipe or _nearest_pipeline(Path.cwd())
 
 
 def _load_pipeline(file: Path) -> tuple[Pipeline, Node]:
@@ -114,7 +87,7 @@ def _listed_recipes(written: Node | None) -> tuple[list[Path], list[str]]:
     for position, node in enumerate(listed.items if listed is not None else []):
         path: KeyPath = ("recipes", position)
         patterns.append(absolute_path(node, globs=True))
-        found = [_recipe_file(Path(match)) for match in sorted(glob.glob(patterns[-1], recursive=True))]  # noqa: PTH207 - absolute patterns
+        found = [recipe_file(Path(match)) for match in sorted(glob.glob(patterns[-1], recursive=True))]  # noqa: PTH207 - absolute patterns
         if not found:
             mistakes.value(node, path, f"no recipe matches '{node.value}'")
         files.update(dict.fromkeys(found))
