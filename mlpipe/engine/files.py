@@ -86,6 +86,13 @@ def folders(root: str | os.PathLike[str]) -> list[str]:
     return found
 
 
+def relative_text(path: str, folder: str) -> str:
+    """Return a normal path relative to a folder, with `/`."""
+    if path.startswith(folder + os.sep):
+        return path[len(folder) + 1 :].replace(os.sep, "/")
+    return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
 def canonical_json(value: Any) -> bytes:
     """Return the one spelling of JSON-able data that digests are made of. Errors: ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

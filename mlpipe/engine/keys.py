@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mlpipe.engine.files import Signature, digest_of, folders, settled_sha256, signature, tree
+from mlpipe.engine.files import Signature, digest_of, folders, relative_text, settled_sha256, signature, tree
 from mlpipe.engine.own_code import OwnCode
 from mlpipe.engine.state import State
 from mlpipe.engine.task_spec import TaskSpec
@@ -44,15 +44,17 @@ class FileDigests:
     def mapping(self, folder: Path, paths: tuple[Path, ...]) -> dict[str, str]:
         """Return name -> digest of files and trees. Names are relative to `folder`, outside it to what the paths share: another checkout has the same."""
         found: dict[str, str] = {}
-        outside = [str(path) for path in paths if not path.is_relative_to(folder)]
+        home = os.path.normpath(folder)
+        texts = [os.path.normpath(path) for path in paths]
+        outside = [path for path in texts if path != home and not path.startswith(home + os.sep)]
         shared = str(Path(outside[0]).parent) if len(outside) == 1 else os.path.commonpath(outside) if outside else ""
-        for path in paths:
-            name = os.path.relpath(path, folder if path.is_relative_to(folder) else shared).replace(os.sep, "/")
-            if path.is_dir():
+        for path in texts:
+            name = relative_text(path, home if path not in outside else shared)
+            if os.path.isdir(path):  # noqa: PTH112 - as text: see Store.files_path
                 self.seen |= {inner: found_now for inner in folders(path) if (found_now := signature(inner)) is not None}
                 found |= {f"{name}/{inner}": self.sha256(f"{path}/{inner}") for inner in tree(path)}
             else:
-                found[name] = self.sha256(str(path))
+                found[name] = self.sha256(path)
         return found
 
 

@@ -16,7 +16,8 @@ from mlpipe.steps.step import StepRequest
 
 def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcome:
     """Run a step here and now; whatever it raises is in the outcome."""
-    log.unlink(missing_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
     started, cpu = time.perf_counter(), time.process_time()
     error: dict[str, Any] | None = None
     values, notes = None, ()
@@ -25,7 +26,6 @@ def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcom
         values, notes = result.values, tuple(result.log_notes)
     except Exception as failure:  # noqa: BLE001 - one step must not stop the others
         error = from_exception(failure, spec.folder)
-        log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(traceback.format_exc(), encoding="utf-8")
     return JobOutcome(spec.name, values, notes, (), error, time.perf_counter() - started, time.process_time() - cpu, 0)
 

@@ -25,8 +25,7 @@ def now() -> str:
 
 def log_path(workspace_root: Path, task: str) -> Path:
     """Return where the log of a task's last run lies."""
-    *folders, name = task.split(":")
-    return state_folder(workspace_root).joinpath("logs", *folders, f"{name}.log")
+    return Path(f"{workspace_root}/build/.mlpipe/logs/{task.replace(':', '/')}.log")
 
 
 def record_id(record: Json) -> str:
