@@ -106,8 +106,8 @@ def as_type(port: Port, values: Array) -> Array:
         cast = values.astype(port.dtype)
         if not np.array_equal(cast.astype(np.float64), values.astype(np.float64)):
             raise SampleUnreadable(f"input {port.name!r} takes {port.dtype.name}, and the sample has values that are not of that type")
-        return np.ascontiguousarray(cast)
-    return np.ascontiguousarray(values.astype(port.dtype))
+        return np.asarray(cast, order="C")
+    return np.asarray(values.astype(port.dtype), order="C")
 
 
 def fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:

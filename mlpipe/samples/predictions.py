@@ -72,7 +72,7 @@ class PredictionWriter:
             for name in self._pending[0]:
                 stacked = np.stack([arrays[name] for arrays in self._pending])
                 with archive.open(zipfile.ZipInfo(f"{name}.npy", _FIXED_TIME), "w", force_zip64=True) as member:
-                    npy_format.write_array(member, np.ascontiguousarray(stacked), allow_pickle=False)
+                    npy_format.write_array(member, stacked, allow_pickle=False)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._shards.append({"file": path.name, "first": len(self.ids) - len(self._pending), "count": len(self._pending), "sha256": digest})
