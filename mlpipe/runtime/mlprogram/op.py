@@ -116,20 +116,23 @@ def _convert(name: str, hint: Any, given: list[Binding], as_tensor: Callable[[Bi
         (hint,) = [choice for choice in typing.get_args(hint) if choice is not types.NoneType]
     if hint == tuple[Tensor, ...]:
         return tuple(as_tensor(value) for value in given)
-    if len(given) != 1:
-        raise UnsupportedLayerError(f"its parameter {name!r} has {len(given)} values")
-    value = given[0]
-    if hint is Tensor:
-        return as_tensor(value)
-    if isinstance(value, Tensor):
-        if value.value is None:
-            raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")
-        value = Constant(value.value, value.dtype)
-    if hint is np.ndarray:
-        return value.array
     if typing.get_origin(hint) is tuple:
         (kind, _) = typing.get_args(hint)
-        return tuple(kind(item) for item in value.array.reshape(-1).tolist())
-    if value.array.size != 1:
+        return tuple(kind(item) for value in given for item in _host(name, value).reshape(-1).tolist())
+    if len(given) != 1:
+        raise UnsupportedLayerError(f"its parameter {name!r} has {len(given)} values")
+    if hint is Tensor:
+        return as_tensor(given[0])
+    array = _host(name, given[0])
+    if hint is np.ndarray:
+        return array
+    if array.size != 1:
         raise UnsupportedLayerError(f"its parameter {name!r} is not a single value")
-    return hint(value.array.reshape(-1)[0])
+    return hint(array.reshape(-1)[0])
+
+
+def _host(name: str, value: Binding) -> np.ndarray:
+    array = value.value if isinstance(value, Tensor) else value.array
+    if array is None:
+        raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")
+    return array
