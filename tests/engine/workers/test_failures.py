@@ -154,7 +154,7 @@ def test_a_server_that_dies_takes_its_job_with_it_and_is_started_again_once(make
             assert outcome.error["what"] == "the process that starts workers died"
             assert outcome.error["why"].startswith("killed by SIGKILL")
             assert (outcome.error["kind"], outcome.error["exit_code"]) == ("signal", 3)
+            assert gone(grandchildren[attempt])
         pool.submit(make_job("echo"))
         [outcome] = pool.wait(0)
         assert outcome.error["what"] == "the process that starts workers died"
-    assert all(gone(pid) for pid in grandchildren)
