@@ -39,4 +39,4 @@ def _show(found: Mapping[str, Any]) -> None:
             click.echo(f"  {title}: " + ", ".join(f"{name} x{count}" for name, count in found[key].items()))
     runtime = found.get("portable_runtime")
     if runtime is not None:
-        click.echo("  portable runtime: " + ("runs it" if runtime["executable"] else "cannot run " + "; ".join(runtime["unsupported"])))
+        click.echo("  portable runtime: " + ("runs it" if runtime["executable"] else "cannot run it: " + "; ".join(runtime["unsupported"])))

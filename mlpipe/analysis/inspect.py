@@ -1,0 +1,110 @@
+"""What is in a model file: for people, and for scripts that ask before they run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlpipe.errors import NotExecutable
+from mlpipe.model_files.read import ModelFile, read_model
+from mlpipe.recipe.capabilities import target_name
+from mlpipe.recipe.schema.source import Source, SourceKind
+
+
+def inspect_source(path: Path, kind: SourceKind) -> dict[str, Any]:
+    """Return what a Keras or TensorFlow model says of itself; its framework loads it in a worker. Errors: SourceUnreadable."""
+    from mlpipe.engine.describe import describe_source
+
+    location = path.with_suffix("") if path.suffix == ".meta" else path
+    description = describe_source(Source.model_validate({kind: str(location)}))
+    return {"path": str(path), **description, "size_bytes": _size(path)}
+
+
+def inspect_coreml(path: Path) -> dict[str, Any]:
+    """Return interface, layers, bits per weight and whether the portable runtime can execute it. Errors: ModelFileInvalid."""
+    from mlpipe.sources.coreml import describe
+
+    model = read_model(path)
+    description = describe(Source(coreml=str(path)), path)
+    version = model.spec.specificationVersion
+    return {
+        "path": str(path),
+        "kind": model.kind,
+        "size_bytes": _size(path),
+        "specification_version": version,
+        "minimum_deployment_target": _oldest_target(version),
+        "inputs": description["inputs"],
+        "outputs": description["outputs"],
+        "metadata": {key: value for key, value in _metadata(model.spec).items() if value},
+        "layers": dict(Counter(_layers(model)).most_common()),
+        "bits": _bits(model),
+        "portable_runtime": _runtime(path),
+    }
+
+
+def _oldest_target(specification: int) -> str:
+    """Return the system that a specification version needs; versions 1 to 3 are older than any that mlpipe writes."""
+    return {1: "iOS11", 2: "iOS11.2", 3: "iOS12"}.get(specification) or target_name(specification)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _metadata(spec: Any) -> dict[str, Any]:
+    metadata = spec.description.metadata
+    return {
+        "description": metadata.shortDescription,
+        "author": metadata.author,
+        "license": metadata.license,
+        "version": metadata.versionString,
+        "user_defined": dict(metadata.userDefined),
+    }
+
+
+def _layers(model: ModelFile) -> Iterator[str]:
+    """Yield the type of every layer or operation; constants are counted as weights."""
+    if model.kind == "mlprogram":
+        from mlpipe.weights.program import functions_of, operations_of
+
+        for _, block in functions_of(model.spec.mlProgram):
+            yield from (op.type for op in operations_of(block) if op.type != "const" and not op.type.startswith("constexpr_"))
+        return
+    from mlpipe.weights.neuralnetwork_layers import networks_of
+
+    for _, _, network in networks_of(model.spec):
+        for layer in network.layers:
+            kind = layer.WhichOneof("layer")
+            yield f"custom ({layer.custom.className})" if kind == "custom" else str(kind)
+
+
+def _bits(model: ModelFile) -> dict[str, int]:
+    """Return how many weight values are stored in how many bits, e.g. {"8-bit": 34304, "32-bit": 106}."""
+    found: Counter[int] = Counter()
+    if model.kind == "mlprogram":
+        from mlpipe.weights.program import constants_of
+
+        for constant in constants_of(model.spec.mlProgram, model.weights_folder):
+            if constant.elements > 1:
+                found[constant.stored_bits()] += constant.elements
+    else:
+        from mlpipe.weights.neuralnetwork import stored_as
+        from mlpipe.weights.neuralnetwork_layers import networks_of, weights_of_network
+
+        for _, _, network in networks_of(model.spec):
+            for weight in weights_of_network(network):
+                width = {"float32": 32, "float16": 16, "int8": 8}.get(stored_as(weight.params)) or weight.params.quantization.numberOfBits
+                found[width] += weight.values().size
+    return {f"{bits}-bit": count for bits, count in sorted(found.items())}
+
+
+def _runtime(path: Path) -> dict[str, Any]:
+    from mlpipe.runtime.model import open_model
+
+    try:
+        missing = [str(layer) for layer in open_model(path).unsupported()]
+    except NotExecutable as error:
+        missing = [error.what]
+    return {"executable": not missing, "unsupported": missing}
