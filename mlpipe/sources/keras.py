@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlpipe.errors import SourceUnreadable
 from mlpipe.recipe.schema.convert import Convert
 from mlpipe.recipe.schema.source import Source
@@ -45,7 +43,8 @@ def load(source: Source, path: Path) -> Traceable:
     if structure is None:
         structure = list(model.inputs)
     outputs = list(model.outputs)
-    output_features = [_feature(name, tensor) for name, tensor in zip(_output_names(model, outputs), outputs, strict=True)]
+    names = _output_names(model, getattr(model, "_outputs_struct", None), len(outputs))
+    output_features = [_feature(name, tensor) for name, tensor in zip(names, outputs, strict=True)]
 
     def call(tensors: Sequence[Any]) -> list[Any]:
         arguments = keras.tree.pack_sequence_as(structure, list(tensors))
@@ -61,15 +60,14 @@ def _feature(name: str, tensor: Any) -> Feature:
     return Feature(name, tuple(tensor.shape), str(tensor.dtype))
 
 
-def _output_names(model: Any, outputs: Sequence[Any]) -> list[str]:
+def _output_names(model: Any, structure: Any, count: int) -> list[str]:
     """Return the keys of a dictionary of outputs, else the names of the layers that make them."""
-    structure = getattr(model, "_outputs_struct", None)
     if isinstance(structure, dict):
         import keras
 
         return unique_names("_".join(str(part) for part in path) for path, _ in keras.tree.flatten_with_path(structure))
     names = getattr(model, "output_names", None) or [model.layers[-1].name]
-    return unique_names(names) if len(names) == len(outputs) else [f"output_{index}" for index in range(len(outputs))]
+    return unique_names(names) if len(names) == count else [f"output_{index}" for index in range(count)]
 
 
 def _subclassed(model: Any, path: Path) -> Traceable:
@@ -85,7 +83,7 @@ def _subclassed(model: Any, path: Path) -> Traceable:
     def call(tensors: Sequence[Any]) -> list[Any]:
         return list(keras.tree.flatten(model(tensors[0], training=False)))
 
-    symbolic = keras.KerasTensor(shape, dtype=feature.dtype)
-    made = keras.tree.flatten(keras.backend.compute_output_spec(lambda tensor: model(tensor, training=False), symbolic))
-    outputs = tuple(_feature(f"output_{index}", np.asarray(value) if not hasattr(value, "shape") else value) for index, value in enumerate(made))
-    return Traceable((feature,), outputs, call, keep_alive=model)
+    made = model(keras.KerasTensor(shape, dtype=feature.dtype), training=False)
+    tensors = keras.tree.flatten(made)
+    names = [f"output_{index}" for index in range(len(tensors))] if not isinstance(made, dict) else _output_names(model, made, len(tensors))
+    return Traceable((feature,), tuple(_feature(name, tensor) for name, tensor in zip(names, tensors, strict=True)), call, keep_alive=model)
