@@ -32,7 +32,7 @@ class Mil:
                 warnings.simplefilter("ignore")
                 import coremltools
                 from coremltools.converters.mil import Builder
-                from coremltools.converters.mil.mil import Function, Program, types
+                from coremltools.converters.mil.mil import Function, Program, get_new_symbol, types
         finally:
             logging.disable(logging.NOTSET)
             for name in blocked:
@@ -40,14 +40,25 @@ class Mil:
         self.ct = coremltools
         self.mb = Builder
         self.types = types
+        self.symbol = get_new_symbol
         self._function = Function
         self._program = Program
         self._builtin = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32, "bool": types.bool}
 
-    def save(self, body: Body, inputs: Arrays, path: Path, *, opset: str = "iOS17", shapes: Mapping[str, tuple[Any, ...]] | None = None, **convert: Any) -> Path:
-        """Return the package of a program with these inputs; `body` gets them as variables and the builder first."""
+    def save(
+        self,
+        body: Body,
+        feed: Arrays,
+        path: Path,
+        *,
+        opset: str = "iOS17",
+        shapes: Mapping[str, tuple[Any, ...]] | None = None,
+        edit: Callable[[Any], None] | None = None,
+        **convert: Any,
+    ) -> Path:
+        """Return the package of a program with these inputs; `body` gets them as variables and the builder first, `edit` the finished spec."""
         specs = {}
-        for name, value in inputs.items():
+        for name, value in feed.items():
             shape = (shapes or {}).get(name, value.shape)
             specs[name] = self.mb.placeholder(shape, dtype=self._builtin[str(value.dtype)])
         target = getattr(self.ct.target, opset)
@@ -71,6 +82,11 @@ class Mil:
                 **convert,
             )
             model.save(str(path))
+        if edit is not None:
+            file = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+            spec = model.get_spec()
+            edit(spec)
+            file.write_bytes(spec.SerializeToString())
         return path
 
     def _shown(self, result: Any, number: int) -> Any:
