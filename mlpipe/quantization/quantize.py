@@ -14,8 +14,9 @@ from mlpipe.quantization.float16 import ALREADY_FLOAT16
 from mlpipe.quantization.mlprogram import quantize_program
 from mlpipe.quantization.neuralnetwork import quantize_networks
 from mlpipe.quantization.outcome import Outcome
-from mlpipe.quantization.selfcheck import WeightRecord, check_written, snr_db, stored_weights
+from mlpipe.quantization.selfcheck import WeightRecord, check_written, snr_db
 from mlpipe.recipe.schema.quantize import QuantizeStep
+from mlpipe.weights.inventory import stored_weights
 
 Progress = Callable[[float, float, str], None]
 
@@ -36,7 +37,7 @@ def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, fold
             records = check_written(current, outcomes)
     if len(steps) > 1:
         pairs = zip(records, stored_weights(model), stored_weights(current), strict=True)
-        records = [dataclasses.replace(record, snr_db=snr_db(before.values, after.values)) for record, before, after in pairs]
+        records = [dataclasses.replace(record, snr_db=snr_db(before.values(), after.values())) for record, before, after in pairs]
     progress(len(steps), len(steps), "checked")
     return records
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +15,7 @@ from mlpipe.model_files.read import ModelFile
 from mlpipe.quantization.outcome import Outcome
 from mlpipe.quantization.table import METHODS
 from mlpipe.quantization.weight import Weight
-from mlpipe.weights.neuralnetwork import stored_bits
-from mlpipe.weights.neuralnetwork_layers import networks_of, weights_of_network
-from mlpipe.weights.program import constants_of
-
-
-@dataclass(frozen=True)
-class StoredWeight:
-    """A weight of a file, decoded."""
-
-    name: str
-    values: NDArray[Any]
-    bits: int
-    """Of each stored number."""
-    bytes: int
-    """With scales and tables, without alignment."""
+from mlpipe.weights.inventory import StoredWeight, stored_weights
 
 
 @dataclass(frozen=True)
@@ -62,22 +48,6 @@ class WeightRecord:
         }
 
 
-def stored_weights(model: ModelFile) -> Iterator[StoredWeight]:
-    """Yield every weight of a file, decoded from what stands there. Errors: ModelFileInvalid."""
-    if model.kind == "mlprogram":
-        for constant in constants_of(model.spec.mlProgram, model.weights_folder):
-            if constant.mil_type.is_float and constant.shape:
-                yield StoredWeight(constant.name, constant.values(), constant.stored_bits(), constant.stored_bytes())
-        return
-    for prefix, _, network in networks_of(model.spec):
-        for weight in weights_of_network(network, prefix):
-            bits = stored_bits(weight.params)
-            quantization = weight.params.quantization
-            parameters = len(quantization.linearQuantization.scale) + len(quantization.linearQuantization.bias)
-            parameters += len(quantization.lookupTableQuantization.floatValue)
-            yield StoredWeight(weight.name, weight.values(), bits, (math.prod(weight.shape) * bits + 7) // 8 + 4 * parameters)
-
-
 def check_written(model: ModelFile, outcomes: Sequence[Outcome]) -> list[WeightRecord]:
     """Return a record of each weight, in file order.
 
@@ -98,7 +68,9 @@ def check_written(model: ModelFile, outcomes: Sequence[Outcome]) -> list[WeightR
 
 
 def snr_db(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
-    """Return 10 log10 of signal over noise energy, in float64; infinite where there is no noise, minus infinity for noise on zeros."""
+    """Return 10 log10 of signal over noise energy, in float64; infinite where all is equal, minus infinity for noise on zeros."""
+    if np.array_equal(reference, candidate, equal_nan=True):
+        return math.inf
     exact = reference.astype(np.float64)
     return _decibels(float(np.sum(exact**2)), float(np.sum((exact - candidate.astype(np.float64)) ** 2)))
 
@@ -116,12 +88,10 @@ def bound_db(outcome: Outcome) -> float:
 
 def _record(stored: StoredWeight, outcome: Outcome) -> WeightRecord:
     weight, step = outcome.weight, outcome.step
-    if stored.values.shape != weight.values.shape:
+    decoded = stored.values()
+    if decoded.shape != weight.values.shape:
         raise QuantizationFailed(f"the weight {weight.name} has another shape in the written file")
-    if outcome.skipped is not None:
-        snr = math.inf if np.array_equal(stored.values, weight.values, equal_nan=True) else snr_db(weight.values, stored.values)
-    else:
-        snr = snr_db(weight.values, stored.values)
+    snr = snr_db(weight.values, decoded)
     requested = 16 if step.method == "float16" else step.bits
     return WeightRecord(weight.name, weight.values.shape, requested, stored.bits, stored.bytes, snr, bound_db(outcome), outcome.skipped)
 
