@@ -170,6 +170,8 @@ class _Tasks:
         if self.has_source_outputs:
             inputs["source"] = self.task("predict", "source")
         files = {role: (Path(value),) for role, value in (("ground_truth", samples.ground_truth), ("labels", samples.labels)) if _is_path(value)}
+        if samples.ground_truth is not None and "ground_truth" not in files:
+            files |= sample_files(samples)  # the labels are an array of the samples' own .npz
         parameters = {
             "samples": self.portable_samples(samples, with_labels=True),
             "metrics": [metric.model_dump(mode="json") for metric in self.plan.compare.metrics],
