@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from mlpipe.cli.console.plain import PlainReporter, progress_text
 from mlpipe.cli.console.streams import duration, encodable, has_colour
-from mlpipe.engine.outcome import TaskResult
+
+if TYPE_CHECKING:
+    from mlpipe.engine.outcome import TaskResult
 
 _REFRESHES_PER_SECOND = 4
 
@@ -41,15 +43,14 @@ class LiveReporter:
             self._live = None
         self._lines.__exit__(kind, *exception)
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+    def __rich_console__(self, console: Any, _options: Any) -> Iterator[Any]:
         """Yield the running tasks' lines; rich calls this a few times a second."""
         from rich.text import Text
 
         now = time.monotonic()
         for task, running in tuple(self._running.items()):
             line = f"  {task}  {duration(now - running.started)}  {running.progress}".rstrip()
-            yield Text(encodable(line, self._stream), no_wrap=True, overflow="ellipsis" if console.encoding.startswith("utf") else "crop", end="\n")
-        del options
+            yield Text(encodable(line, self._stream), no_wrap=True, overflow="ellipsis" if console.encoding.startswith("utf") else "crop")
 
     def waiting(self, what: str) -> None:
         """Say what the run waits for."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from mlpipe.cli.console.errors import error_lines, shorten
 from mlpipe.cli.console.streams import duration, write_line
-from mlpipe.engine.outcome import Outcome, TaskResult
+
+if TYPE_CHECKING:
+    from mlpipe.engine.outcome import Outcome, TaskResult
 
 Write = Callable[[str, str], None]
 SECONDS_BETWEEN_LINES = 10.0
@@ -54,6 +56,8 @@ class PlainReporter:
 
     def finished(self, result: TaskResult) -> None:
         """Write what became of a task; nothing where nothing had to be done."""
+        from mlpipe.engine.outcome import Outcome  # here, so that a run with nothing to do does not pay for it
+
         self.counts[result.outcome] += 1
         self._next_line.pop(result.task, None)
         if result.outcome is Outcome.UP_TO_DATE:
@@ -70,6 +74,8 @@ class PlainReporter:
 
 def result_lines(result: TaskResult, stream: TextIO) -> list[str]:
     """Return the line that says what became of a task, and for a failure what it was and where its log is."""
+    from mlpipe.engine.outcome import Outcome
+
     outcome = result.outcome
     head = f"{outcome.symbol} {result.task}"
     if outcome is Outcome.RAN:
@@ -90,6 +96,8 @@ def progress_text(done: float, total: float, what: str) -> str:
 
 def summary(counts: Counter[Outcome]) -> str:
     """Return how many tasks did what, in one line."""
+    from mlpipe.engine.outcome import Outcome
+
     total = sum(counts.values())
     parts = [f"{counts[outcome]} {outcome.description}" for outcome in Outcome if counts[outcome]]
     return f"{total} task{'s' if total != 1 else ''}: {', '.join(parts)}"

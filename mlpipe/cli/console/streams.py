@@ -33,7 +33,7 @@ def paint(text: str, colour: str | None, stream: TextIO) -> str:
 
 def encodable(text: str, stream: TextIO) -> str:
     """Return text that the stream's encoding can show: our symbols as ASCII, everything else escaped."""
-    encoding = stream.encoding or "ascii"
+    encoding = stream.encoding or "utf-8"  # in memory: text of any kind
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
