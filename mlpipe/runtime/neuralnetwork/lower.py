@@ -72,6 +72,9 @@ def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
     missing = [name for name in layer.input if name not in net.values]
     if missing:
         raise UnsupportedLayerError(f"its input {missing[0]!r} is not there")
+    repeated = [name for name in layer.output if name in net.values]
+    if repeated:
+        raise UnsupportedLayerError(f"its output {repeated[0]!r} is there already")
     lowering = LAYERS[kind]
     lowering.check_inputs(len(layer.input))
     outputs = _call(net, lowering.function, layer, kind)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlpipe.errors import ModelFileInvalid
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.onnx_graph import Dim, Graph
 from mlpipe.runtime.precision import Precision, half_grid
@@ -40,7 +41,11 @@ class Network:
 
         if not weights.ByteSize():
             raise UnsupportedLayerError("it has no weights where it should have some")
-        value = np.asarray(decode(weights, tuple(int(size) for size in shape), channel_axis=channel_axis), np.float32)
+        sizes = tuple(int(size) for size in shape)
+        try:
+            value = decode(weights, sizes, channel_axis=channel_axis)
+        except ValueError as error:
+            raise ModelFileInvalid(f"a weight of shape {list(sizes)} has another number of values", why=str(error)) from error
         return half_grid(value) if self.precision is Precision.FLOAT16 else value
 
     def weight(self, weights: Any, shape: Sequence[int], *, channel_axis: int = 0) -> str:
@@ -145,6 +150,14 @@ class Network:
         if constant is None:
             raise UnsupportedLayerError(f"{what} is only known when the model runs")
         return [int(number) for number in constant.reshape(-1)]
+
+    def length(self, vector: str) -> int:
+        """Return the number of elements of a vector, which is the rank of the tensor whose shape it holds.
+
+        Errors: UnsupportedLayerError where it is flexible, or the value no vector.
+        """
+        self.require_rank(vector, 1)
+        return self.sizes(vector, 0)[0]
 
     def at_least_1d(self, value: str) -> str:
         """Return the value, with one dimension where it has none: networks know no tensors without dimensions."""

@@ -25,8 +25,16 @@ def add_outputs(net: Network, features: Sequence[Feature], classifier: Classifie
         if rank5 and feature.kind == "array":
             value = legacy_shape(net, value, feature.sizes.default)
         net.graph.outputs[feature.name] = value
-    if classifier and classifier.scores not in net.graph.outputs:
-        net.graph.outputs[classifier.scores] = _tensor(net, classifier.scores)
+    if classifier:
+        _add_scores(net, classifier)
+
+
+def _add_scores(net: Network, classifier: Classifier) -> None:
+    scores = _tensor(net, classifier.scores)
+    shape = net.graph.static_shape(scores)
+    if shape is not None and prod(shape) != len(classifier.labels):
+        raise ModelFileInvalid(f"the classifier has {len(classifier.labels)} class labels", why=f"its scores have the shape {list(shape)}")
+    net.graph.outputs.setdefault(classifier.scores, scores)
 
 
 def legacy_shape(net: Network, value: str, stated: Sequence[int]) -> str:
@@ -74,6 +82,6 @@ def _only_end(network: Any) -> str:
 
 
 def _tensor(net: Network, name: str) -> str:
-    if name not in net.values:
+    if name not in net.values or name in net.graph.inputs:
         raise ModelFileInvalid(f"the model describes an output {name!r} that no layer makes")
     return net.values[name]

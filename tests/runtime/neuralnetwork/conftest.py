@@ -82,13 +82,9 @@ def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = 2e-6) -> 
 @pytest.fixture(scope="session")
 def nn() -> SimpleNamespace:
     """What the tests of layers need: see the functions."""
-    return SimpleNamespace(
-        weights=weights, specification=specification, model=runtime_model, run=run_layer, refusal=refusal, close=close, random=_random
-    )
+    return SimpleNamespace(weights=weights, specification=specification, model=runtime_model, run=run_layer, refusal=refusal, close=close, random=_random)
 
 
 def _random(*shape: int, seed: int = 0) -> np.ndarray:
     """Return reproducible float32 numbers around 0."""
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
-
-

@@ -64,7 +64,9 @@ def last_pixel_size(size: int, kernel: int, stride: int, pad: int, any_pad: bool
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("size", "kernel", "stride", "pad"), [(7, 3, 2, 0), (6, 3, 2, 0), (6, 3, 2, 1), (7, 2, 2, 1), (8, 3, 3, 1), (5, 2, 3, 0), (7, 3, 5, 1)])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "pad"), [(7, 3, 2, 0), (6, 3, 2, 0), (6, 3, 2, 1), (7, 2, 2, 1), (8, 3, 3, 1), (5, 2, 3, 0), (7, 3, 5, 1)]
+)
 def test_include_last_pixel(nn: Any, kind: str, size: int, kernel: int, stride: int, pad: int) -> None:
     x = nn.random(1, 2, size, size)
     params = {"type": kind, "kernelSize": [kernel] * 2, "stride": [stride] * 2, "avgPoolExcludePadding": True}

@@ -41,7 +41,10 @@ def fill_like(net: Network, params: Any, x: str) -> str:
 @layer("fillDynamic")
 def fill_dynamic(net: Network, params: Any, shape: str) -> str:
     """One value in the shape that the input holds."""
-    return _fill(net, params.value, net.known_integers(shape, "its shape"))
+    if net.graph.value_of(shape) is not None:
+        return _fill(net, params.value, net.known_integers(shape, "its shape"))
+    rank = net.length(shape)
+    return net.graph.set_type(net.graph.add("Expand", net.scalar(params.value), net.indices(shape)), np.float32, [None] * rank)
 
 
 def _fill(net: Network, value: float, shape: list[int]) -> str:
@@ -51,21 +54,19 @@ def _fill(net: Network, value: float, shape: list[int]) -> str:
 @layer("rangeStatic")
 def range_static(net: Network, params: Any) -> str:
     """Numbers from a start up to an end, with a step."""
-    return _range(net, params.startValue, params.endValue, params.stepSizeValue)
+    start, end, step = params.startValue, params.endValue, params.stepSizeValue
+    if step == 0 or (end - start) / step <= 0:
+        raise UnsupportedLayerError(f"a range from {start:g} to {end:g} in steps of {step:g}")
+    return net.graph.constant(np.arange(start, end, step), np.float32)
 
 
 @layer("rangeDynamic")
 def range_dynamic(net: Network, params: Any, end: str, start: str | None = None, step: str | None = None) -> str:
-    """The same, with an end (and a start, and a step) that is an input whose value is known."""
-    numbers = [None if name is None else net.graph.value_of(name) for name in (start, end, step)]
-    if any(name is not None and number is None for name, number in zip((start, end, step), numbers, strict=True)):
-        raise UnsupportedLayerError("a range whose bounds are only known when the model runs")
-    first, last, stride = (None if number is None else float(number.reshape(-1)[0]) for number in numbers)
-    assert last is not None
-    return _range(net, params.startValue if first is None else first, last, params.stepSizeValue if stride is None else stride)
-
-
-def _range(net: Network, start: float, end: float, step: float) -> str:
-    if step == 0 or (end - start) / step <= 0:
-        raise UnsupportedLayerError(f"a range from {start:g} to {end:g} in steps of {step:g}")
-    return net.graph.constant(np.arange(start, end, step), np.float32)
+    """The same, with an end (and a start, and a step) that is an input."""
+    graph = net.graph
+    first = net.scalar(params.startValue) if start is None else net.reshape(start, [])
+    stride = net.scalar(params.stepSizeValue) if step is None else net.reshape(step, [])
+    count = graph.add("Ceil", graph.add("Div", graph.add("Sub", net.reshape(end, []), first), stride))
+    # The steps are counted, not added up, so that no error adds up either.
+    steps = net.number(graph.add("Range", graph.constant(0), net.indices(count), graph.constant(1)))
+    return graph.add("Add", graph.add("Mul", steps, stride), first)

@@ -71,6 +71,8 @@ def _stack(net: Network, axis: int, inputs: tuple[str, ...]) -> str:
 @layer("split", keeps_grid=True)
 def split(net: Network, params: Any, x: str) -> list[str]:
     """Equal parts of the channels."""
+    if not params.nOutputs or net.sizes(x, -3)[0] % params.nOutputs:
+        raise UnsupportedLayerError(f"{net.sizes(x, -3)[0]} channels in {params.nOutputs} equal parts")
     return _split(net, x, -3, params.nOutputs, [])
 
 
@@ -83,9 +85,10 @@ def split_nd(net: Network, params: Any, x: str) -> list[str]:
 def _split(net: Network, x: str, axis: int, count: int, sizes: list[int]) -> list[str]:
     along = net.axis(x, axis)
     (total,) = net.sizes(x, along)
-    if not sizes and count and total % count == 0:
-        sizes = [total // count] * count
-    if sum(sizes) != total:
+    if not sizes and count:
+        # Where the parts cannot be equal, the first ones are larger by one.
+        sizes = [total // count + (part < total % count) for part in range(count)]
+    if sum(sizes) != total or 0 in sizes:
         raise UnsupportedLayerError(f"{total} elements along its axis cannot be split so")
     return net.graph.add_many("Split", len(sizes), x, net.graph.int64(*sizes), axis=along)
 
@@ -94,10 +97,15 @@ def _split(net: Network, x: str, axis: int, count: int, sizes: list[int]) -> lis
 def tile(net: Network, params: Any, x: str, counts: str | None = None) -> str:
     """The tensor repeated along its dimensions; fewer counts than dimensions belong to the last ones."""
     rank = net.require_rank(x)
-    repeats = [int(count) for count in params.reps] if counts is None else net.known_integers(counts, "the number of repetitions")
-    if not 0 < len(repeats) <= rank or (counts is not None and len(repeats) != rank):
-        raise UnsupportedLayerError(f"{len(repeats)} repetitions of a tensor of rank {rank}")
-    return net.graph.add("Tile", x, net.graph.int64(*[1] * (rank - len(repeats)), *repeats))
+    if counts is not None:
+        missing = rank - net.length(counts)
+        if missing < 0:
+            raise UnsupportedLayerError(f"{net.length(counts)} repetitions of a tensor of rank {rank}")
+        all_counts = net.graph.add("Concat", net.graph.int64(*[1] * missing), net.indices(counts), axis=0)
+        return net.graph.set_type(net.graph.add("Tile", x, all_counts), np.float32, [None] * rank)
+    if not 0 < len(params.reps) <= rank:
+        raise UnsupportedLayerError(f"{len(params.reps)} repetitions of a tensor of rank {rank}")
+    return net.graph.add("Tile", x, net.graph.int64(*[1] * (rank - len(params.reps)), *params.reps))
 
 
 @layer("sequenceRepeat", keeps_grid=True)

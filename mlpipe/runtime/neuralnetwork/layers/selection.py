@@ -39,21 +39,28 @@ def gather_along_axis(net: Network, params: Any, x: str, indices: str) -> str:
 @layer("topK", keeps_grid=True)
 def top_k(net: Network, params: Any, x: str, count: str | None = None) -> list[str]:
     """The largest or smallest elements along an axis, in order, and their indices."""
-    k = params.K if count is None else net.known_integers(count, "the number of elements")[0]
-    return _ordered(net, x, net.axis(x, params.axis), k, largest=not params.useBottomK)
+    axis = net.axis(x, params.axis)
+    if count is None:
+        return _ordered(net, x, axis, net.graph.int64(params.K), largest=not params.useBottomK)
+    return _ordered(net, x, axis, net.indices(net.reshape(count, [1])), largest=not params.useBottomK)
 
 
 @layer("argSort", keeps_grid=True)
 def arg_sort(net: Network, params: Any, x: str) -> str:
     """Indices that sort along an axis; equal elements in the order in which they stand."""
     axis = net.axis(x, params.axis)
-    return _ordered(net, x, axis, net.sizes(x, axis)[0], largest=params.descending)[1]
+    return _ordered(net, x, axis, net.graph.int64(*net.sizes(x, axis)), largest=params.descending)[1]
 
 
-def _ordered(net: Network, x: str, axis: int, count: int, *, largest: bool) -> list[str]:
-    if not 0 < count <= net.sizes(x, axis)[0]:
-        raise UnsupportedLayerError(f"the {count} largest of {net.sizes(x, axis)[0]} elements")
-    values, places = net.graph.add_many("TopK", 2, x, net.graph.int64(count), axis=axis, largest=int(largest), sorted=1)
+def _ordered(net: Network, x: str, axis: int, count: str, *, largest: bool) -> list[str]:
+    number = net.graph.value_of(count)
+    size = net.graph.shape(x)[axis]
+    if number is not None and isinstance(size, int) and not 0 < int(number[0]) <= size:
+        raise UnsupportedLayerError(f"the {number[0]} first of {size} elements")
+    values, places = net.graph.add_many("TopK", 2, x, count, axis=axis, largest=int(largest), sorted=1)
+    if number is None:
+        for name, dtype in ((values, np.float32), (places, np.int64)):
+            net.graph.set_type(name, dtype, [*net.graph.shape(x)[:axis], None, *net.graph.shape(x)[axis + 1 :]])
     return [values, net.number(places)]
 
 

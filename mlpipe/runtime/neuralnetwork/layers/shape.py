@@ -62,8 +62,7 @@ def reshape_dynamic(net: Network, _params: Any, x: str, shape: str) -> str:
     """The shape that the second input holds."""
     if net.graph.value_of(shape) is not None:
         return _to(net, x, net.known_integers(shape, "its target shape"))
-    (rank,) = net.sizes(shape, 0)
-    net.require_rank(shape, 1)
+    rank = net.length(shape)
     return net.graph.set_type(net.graph.add("Reshape", x, net.indices(shape)), np.float32, [None] * rank)
 
 
@@ -138,7 +137,10 @@ def broadcast_to_like(net: Network, _params: Any, x: str, like: str) -> str:
 @layer("broadcastToDynamic", keeps_grid=True)
 def broadcast_to_dynamic(net: Network, _params: Any, x: str, shape: str) -> str:
     """The tensor repeated to the shape that the second input holds."""
-    return _broadcast(net, x, net.known_integers(shape, "its target shape"))
+    if net.graph.value_of(shape) is not None:
+        return _broadcast(net, x, net.known_integers(shape, "its target shape"))
+    rank = net.length(shape)
+    return net.graph.set_type(net.graph.add("Expand", x, net.indices(shape)), np.float32, [None] * rank)
 
 
 def _broadcast(net: Network, x: str, target: list[int]) -> str:
