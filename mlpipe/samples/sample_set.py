@@ -59,9 +59,9 @@ class SampleSet:
             feed[name] = numbers[None] if port.batched else numbers
         return feed
 
-    def coreml_feed(self, sample: Sample, names: Mapping[str, str]) -> dict[str, Array]:
-        """Return what the Core ML model is fed under its own names: pixels for image inputs, else what the source is fed."""
-        feed = {}
+    def pixel_feed(self, sample: Sample, names: Mapping[str, str] | None = None) -> dict[str, Array]:
+        """Return what a Core ML model is fed, under its own names: pixels for image inputs, else what the source is fed."""
+        feed, names = {}, names or {}
         for name, port in self.ports.items():
             value = sample.values[name]
             feed[names.get(name, name)] = value if port.takes_pixels or not port.batched else value[None]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from mlpipe.samples.arrays import array_keys, open_array
 from mlpipe.samples.predictions import PredictionWriter
 from mlpipe.samples.sample_set import Sample, SampleSet, open_samples, sample_names
 from mlpipe.steps.compute_precision import precisions_of
+from mlpipe.steps.core_ml_source import image_inputs, run_core_ml
 from mlpipe.steps.step import Json, StepRequest, StepResult
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
@@ -50,12 +52,17 @@ def _predict_source(request: StepRequest, samples: Samples, writer: PredictionWr
     path = model_path(source, request.inputs["source"])
     declared = _declared_inputs(request)
     described = json.loads((request.inputs["source"] / "description.json").read_text(encoding="utf-8"))["inputs"]
-    sample_set = open_samples(samples, request.files, _with_defaults(described, declared), resolve_image_inputs(declared, described))
+    is_core_ml = source.kind == "coreml"
+    images = image_inputs(path) if is_core_ml else resolve_image_inputs(declared, described)
+    sample_set = open_samples(samples, request.files, _with_defaults(described, declared), images)
+    predict: Callable[..., Iterator[Arrays]] = module_of(source).predict
+    if is_core_ml:
+        predict = partial(predict, runtime=run_core_ml)
     started: deque[Sample] = deque()
-    feeds = _source_feeds(sample_set, writer, started)
+    feeds = _feeds(sample_set, sample_set.pixel_feed if is_core_ml else sample_set.source_feed, writer, started)
     for restarts_left in reversed(range(_RESTARTS + 1)):
         try:
-            for outputs in module_of(source).predict(source, path, feeds, request.progress):
+            for outputs in predict(source, path, feeds, request.progress):
                 sample = started.popleft()
                 writer.add(sample.id, _chosen(outputs, request.parameters["outputs"]))
                 request.progress(len(writer.ids) + len(writer.errors), len(sample_set), sample.id)
@@ -67,14 +74,14 @@ def _predict_source(request: StepRequest, samples: Samples, writer: PredictionWr
             return
 
 
-def _source_feeds(sample_set: SampleSet, writer: PredictionWriter, started: deque[Sample]) -> Iterator[Arrays]:
-    """Yield what the source is fed for each readable sample, and note in `started` which one that was."""
+def _feeds(sample_set: SampleSet, feed_of: Callable[[Sample], Arrays], writer: PredictionWriter, started: deque[Sample]) -> Iterator[Arrays]:
+    """Yield what the model is fed for each readable sample, and note in `started` which one that was."""
     for sample in sample_set:
         if sample.error is not None:
             writer.fail(sample.id, sample.error)
             continue
         try:
-            feed = sample_set.source_feed(sample)
+            feed = feed_of(sample)
         except SampleUnreadable as error:
             writer.fail(sample.id, str(error))
             continue
@@ -115,7 +122,7 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
             try:
                 if sample.error is not None:
                     raise SampleUnreadable(sample.error)
-                outputs = models[precision].predict_arrays(sample_set.coreml_feed(sample, conversion["inputs"]))
+                outputs = models[precision].predict_arrays(sample_set.pixel_feed(sample, conversion["inputs"]))
                 writer.add(sample.id, _chosen(_source_outputs(outputs, conversion), request.parameters["outputs"]))
             except NotExecutable:
                 raise

@@ -26,7 +26,7 @@ def test_a_declared_image_is_pixels_for_core_ml_and_numbers_for_the_source(tmp_p
     samples = opened({"images": f"{tmp_path}/*.png"}, {"x": ([None, 3, 2, 3], "float32")}, {"x": BGR})
     [sample] = samples
     assert sample.id == "a.png"
-    pixels = samples.coreml_feed(sample, {"x": "x_1"})["x_1"]
+    pixels = samples.pixel_feed(sample, {"x": "x_1"})["x_1"]
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, COLORS)  # red first, as image files are
     source = samples.source_feed(sample)["x"]
@@ -51,7 +51,7 @@ def test_images_feed_inputs_that_are_no_declared_images(
     write_png("a.png", RAMP)
     samples = opened({"images": f"{tmp_path}/*.png", **section}, {"x": (shape, "float32")})
     [sample] = samples
-    for feed in (samples.source_feed(sample), samples.coreml_feed(sample, {})):
+    for feed in (samples.source_feed(sample), samples.pixel_feed(sample)):
         assert feed["x"].dtype == np.float32
         assert np.array_equal(feed["x"], expected)
 
@@ -131,7 +131,7 @@ def test_a_model_without_a_batch_axis_is_fed_none(tmp_path: Path, opened: Open) 
     np.save(tmp_path / "a.npy", np.zeros((2, 49, 10), np.float32))
     samples = opened({"arrays": str(tmp_path / "a.npy")}, {"x": ([49, 10], "float32")})
     sample = next(iter(samples))
-    assert samples.source_feed(sample)["x"].shape == samples.coreml_feed(sample, {})["x"].shape == (49, 10)
+    assert samples.source_feed(sample)["x"].shape == samples.pixel_feed(sample)["x"].shape == (49, 10)
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 3), (3, 2, 3, 1), (3, 2, 3, 3)])
@@ -140,7 +140,7 @@ def test_arrays_of_pixels_feed_images(tmp_path: Path, opened: Open, gray_image: 
     np.save(tmp_path / "a.npy", pixels.reshape(shape))
     samples = opened({"arrays": str(tmp_path / "a.npy")}, {"x": ([None, 2, 3, 1], "float32")}, {"x": gray_image})
     for index, sample in enumerate(samples):
-        assert np.array_equal(samples.coreml_feed(sample, {})["x"], pixels[index, :, :, :1])
+        assert np.array_equal(samples.pixel_feed(sample)["x"], pixels[index, :, :, :1])
         assert np.array_equal(samples.source_feed(sample)["x"][0], pixels[index, :, :, :1])
 
 
