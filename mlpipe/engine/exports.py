@@ -24,7 +24,7 @@ def signatures(target: Path) -> dict[str, Signature]:
     """Return what stands at an export's place: path below it ('' for a single file) -> signature; nothing where nothing is."""
     if target.is_symlink():
         return {}
-    paths = tree(target) if target.is_dir() else [""]
+    paths = tree(target, ours=True) if target.is_dir() else [""]
     return {path: found for path in paths if (found := signature(target / path if path else target)) is not None}
 
 
@@ -74,5 +74,5 @@ def place(artifact: Path, relative: str, files: Mapping[str, ArtifactFile], targ
 
 
 def _same(path: Path, file: ArtifactFile) -> bool:
-    status = path.stat()
+    status = path.lstat()
     return status.st_size == file.size and file_sha256(path) == file.sha256

@@ -62,17 +62,20 @@ def settled_sha256(path: str | os.PathLike[str]) -> tuple[Signature, str]:
     raise StepFailed("the file keeps changing while it is read", where=str(path), fix="run again once nothing writes to it")
 
 
-def tree(folder: str | os.PathLike[str]) -> list[str]:
-    """Return the relative paths (with `/`) of all files below a folder, sorted. Links are followed; __pycache__ is left out."""
+def tree(folder: str | os.PathLike[str], *, ours: bool = False) -> list[str]:
+    """Return the relative paths (with `/`) of all files below a folder, sorted.
+
+    In a folder of the user's, links are followed and __pycache__ is left out; in one of `ours` a link counts as a file that should not be there.
+    """
     found: list[str] = []
     pending = [("", os.fspath(folder))]
     while pending:
         prefix, path = pending.pop()
         with os.scandir(path) as entries:
             for entry in entries:
-                if not entry.is_dir():
+                if not entry.is_dir(follow_symlinks=not ours):
                     found.append(prefix + entry.name)
-                elif entry.name != "__pycache__":
+                elif ours or entry.name != "__pycache__":
                     pending.append((f"{prefix}{entry.name}/", entry.path))
     return sorted(found)
 

@@ -52,7 +52,11 @@ class FileDigests:
             name = relative_text(path, home if path not in outside else shared)
             if os.path.isdir(path):  # noqa: PTH112 - as text: see Store.files_path
                 self.seen |= {inner: found_now for inner in folders(path) if (found_now := signature(inner)) is not None}
-                found |= {f"{name}/{inner}": self.sha256(f"{path}/{inner}") for inner in tree(path)}
+                try:
+                    inside = tree(path)
+                except OSError as error:
+                    raise StepFailed("the folder cannot be read", where=path, why=error.strerror) from error
+                found |= {f"{name}/{inner}": self.sha256(f"{path}/{inner}") for inner in inside}
             else:
                 found[name] = self.sha256(path)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 import traceback
@@ -17,16 +18,17 @@ from mlpipe.steps.step import StepRequest
 def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcome:
     """Run a step here and now; whatever it raises is in the outcome."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_bytes(b"")
     started, cpu = time.perf_counter(), time.process_time()
     error: dict[str, Any] | None = None
     values, notes = None, ()
-    try:
-        result = importlib.import_module(spec.step).run(_request(spec.name, request))
-        values, notes = result.values, tuple(result.log_notes)
-    except Exception as failure:  # noqa: BLE001 - one step must not stop the others
-        error = from_exception(failure, spec.folder)
-        log.write_text(traceback.format_exc(), encoding="utf-8")
+    # Nothing but results may reach stdout. stderr stays: a live display on it may be drawn by a thread.
+    with log.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
+        try:
+            result = importlib.import_module(spec.step).run(_request(spec.name, request))
+            values, notes = result.values, tuple(result.log_notes)
+        except Exception as failure:  # noqa: BLE001 - one step must not stop the others
+            error = from_exception(failure, spec.folder)
+            traceback.print_exc(file=stream)
     return JobOutcome(spec.name, values, notes, (), error, time.perf_counter() - started, time.process_time() - cpu, 0)
 
 

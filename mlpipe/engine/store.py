@@ -139,7 +139,7 @@ class Store:
         Errors: StepFailed for a link, which would lead out of the store; StoreUnusable.
         """
         with disk_errors(self.root, _FIX):
-            files = {path: _seal(output / path) for path in tree(output)}
+            files = {path: _seal(output / path) for path in tree(output, ours=True)}
             signatures = {path: found for path in files if (found := signature(output / path)) is not None}
             manifest = Manifest(files, signatures)
             final = self._artifact(manifest.digest)
@@ -158,19 +158,16 @@ class Store:
         folder = self._artifact(artifact)
         try:
             manifest = Manifest.from_json((folder / "manifest.json").read_bytes())
+            names = tree(folder / "files", ours=True)
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             self._drop(folder)
             return None
         files = folder / "files"
         current = {path: signature(files / path) for path in manifest.files}
-        if current != manifest.signatures or len(tree(files)) != len(current):
+        if current != manifest.signatures or len(names) != len(current):
             # Copied stores (a CI cache) have other inodes and times: the digests decide.
-            intact = (
-                manifest.digest == artifact
-                and tree(files) == sorted(manifest.files)
-                and all(_same(files / path, file) for path, file in manifest.files.items())
-            )
-            if not intact:
+            same = names == sorted(manifest.files) and all(_same(files / path, file) for path, file in manifest.files.items())
+            if not same or manifest.digest != artifact:
                 self._drop(folder)
                 return None
             manifest = Manifest(manifest.files, {path: found for path, found in current.items() if found is not None})

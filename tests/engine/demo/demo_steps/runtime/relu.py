@@ -1,0 +1,2 @@
+def relu(x: float) -> float:
+    return max(x, 0.0)
