@@ -77,7 +77,7 @@ def _with_names(recipe: Node, file: Path) -> Node:
         recipe = recipe.with_entries(name=recipe.implied(file.parent.name if file.stem == "recipe" else file.stem))
     release = recipe.mapping.get("release")
     if release is not None and release.mapping and "name" not in release.mapping:
-        recipe = recipe.with_entries(release=release.with_entries(name=release.implied(recipe.mapping["name"].value)))
+        recipe = recipe.with_entries(release=release.with_entries(name=recipe.mapping["name"]))
     return recipe
 
 

@@ -47,7 +47,8 @@ def merge_gates(section: Node, context: GateContext, mistakes: Mistakes) -> dict
     for glob, node in section.mapping.items():
         path: KeyPath = ("gate", glob)
         if not any(_matches(glob, name) for name in context.variants) and node.place.file == context.recipe_file:
-            mistakes.key(node, path, f"matches no variant{did_you_mean(glob, context.variants) or '; there are ' + ', '.join(context.variants[:20])}")
+            others = f"; there are {', '.join(context.variants[:20])}" if len(context.variants) > 1 else ": the recipe makes none"
+            mistakes.key(node, path, f"matches no variant{did_you_mean(glob, context.variants) or others}")
         elif isinstance(node.value, dict):
             parsed.append(_parse(glob, node, path, context, mistakes))
     parsed.sort(key=lambda rules: _specificity(rules.glob))  # stable: of equals the later one wins

@@ -24,7 +24,8 @@ def plan_metrics(compare: Compare, gates: Mapping[str, GateRules] | None, writte
             if metric.name == "psnr_db" and metric.name not in listed:
                 mistakes.key(node, path, "psnr_db needs the peak value: list it under compare.metrics as {psnr_db: {peak: 1.0}} (or 255 for pixels)")
                 continue
-            listed.setdefault(metric.name, MetricSpec.model_validate({"name": metric.name, "k": DEFAULT_K if "k" in metric.parameters else None}))
+            if metric.name not in listed:
+                listed[metric.name] = MetricSpec.model_validate({"name": metric.name, "k": DEFAULT_K if "k" in metric.parameters else None})
             _check_data(metric.name, compare, node, path, mistakes)
     return compare.model_copy(update={"metrics": [spec for name, spec in listed.items() if METRICS[name].against != "nothing"]})
 

@@ -64,7 +64,9 @@ class Node(NamedTuple):
         return self._replace(value={**self.mapping, **entries})
 
     def without(self, *keys: str) -> Node:
-        """Return this mapping without some entries."""
+        """Return this mapping without some entries; another value as it is."""
+        if not isinstance(self.value, dict):
+            return self
         return self._replace(value={key: node for key, node in self.mapping.items() if key not in keys})
 
     def implied(self, value: Any) -> Node:

@@ -73,7 +73,8 @@ class _Entry:
                 self._mistakes.key(body.mapping[extra], (*self._path, extra), "stands beside `steps:`; put it into one of the steps")
         steps = [((*path, index), step) for index, step in enumerate(chain.items)] if chain.items else [(path, chain)]
         for step_path, step in steps:
-            if not step.mapping:
+            comes_from_matrix = step is body and "matrix" in self._entry.mapping
+            if not step.mapping and not comes_from_matrix:
                 self._refuse(step, step_path)
                 return []
             for key in {"include", "exclude"} & step.mapping.keys():
