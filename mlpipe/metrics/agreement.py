@@ -22,12 +22,12 @@ class Scores:
 
 
 def top1_agreement(scores: Scores, _: MetricSpec) -> float:
-    """Return 1 where both models choose the same class, else 0; NaN where a score is NaN. Of equal scores the first counts."""
+    """Return 1 where both models choose the same class, else 0; NaN where a score is NaN or infinite. Of equal scores the first counts."""
     return _among(scores.candidate, _best(scores.reference), 1)
 
 
 def topk_agreement(scores: Scores, spec: MetricSpec) -> float:
-    """Return 1 where the reference's class is among the candidate's best k, else 0; NaN where a score is NaN.
+    """Return 1 where the reference's class is among the candidate's best k, else 0; NaN where a score is NaN or infinite.
 
     With as many classes as k, or fewer, it always is. Of equal scores the first count.
     """
@@ -35,15 +35,20 @@ def topk_agreement(scores: Scores, spec: MetricSpec) -> float:
 
 
 def accuracy(scores: Scores, _: MetricSpec) -> float:
-    """Return 1 where the candidate chooses the true class, else 0; NaN where a score is NaN or the truth is not known."""
+    """Return 1 where the candidate chooses the true class, else 0; NaN where a score is NaN or infinite, or the truth is not known."""
     return _among(scores.candidate, scores.label, 1)
 
 
 def _best(values: Array) -> int | None:
-    return None if np.isnan(values).any() else int(np.argmax(values))
+    return None if _is_broken(values) else int(np.argmax(values))
+
+
+def _is_broken(values: Array) -> bool:
+    """Whether a score is NaN or overflowed. Minus infinity is how models rule a class out."""
+    return bool(np.isnan(values).any() or np.isposinf(values).any())
 
 
 def _among(values: Array, wanted: int | None, k: int) -> float:
-    if wanted is None or np.isnan(values).any():
+    if wanted is None or _is_broken(values):
         return math.nan
     return float(wanted in np.argsort(-values.astype(np.float64), kind="stable")[:k])

@@ -123,6 +123,12 @@ def test_the_same_infinity_on_both_sides_is_not_agreement(name: str) -> None:
     assert math.isnan(value_of(name, overflowed, overflowed))
 
 
+@pytest.mark.parametrize("name", ["top1_agreement", "topk_agreement", "accuracy"])
+def test_an_overflowed_score_agrees_with_nothing_and_a_class_that_is_ruled_out_is_fine(name: str) -> None:
+    assert math.isnan(value_of(name, np.asarray([[1.0, 0.0]]), np.asarray([[math.inf, 1.0]]), [0]))
+    assert value_of(name, np.asarray([[1.0, -math.inf]]), np.asarray([[2.0, -math.inf]]), [0]) == 1.0
+
+
 @pytest.mark.parametrize(
     ("name", "reference", "candidate", "expected"),
     [
