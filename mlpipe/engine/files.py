@@ -106,13 +106,15 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, scratch: Path) -> None:
     """Write a file so that readers and crashes see the old or the new content, whole.
 
-    There is no fsync: after a power failure a digest tells, and a damaged file is made again.
+    What a kill leaves is in `scratch`, a folder on the same file system that somebody empties. There is no fsync: after a power failure a digest
+    tells, and a damaged file is made again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    scratch.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=scratch)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)

@@ -15,7 +15,7 @@ class Presence:
 
     def __init__(self, root: Path, name: str, handle: int) -> None:
         self._lock = root / "runs" / name
-        self._folder = root / "tmp" / name
+        self.folder = root / "tmp" / name
         self._handle = handle
         self._count = 0
 
@@ -32,12 +32,12 @@ class Presence:
     def new_folder(self) -> Path:
         """Return a new folder for temporary files, with an empty folder `files` in it."""
         self._count += 1
-        folder = self._folder / str(self._count)
+        folder = self.folder / str(self._count)
         (folder / "files").mkdir(parents=True)
         return folder
 
     def leave(self) -> None:
         """Remove the temporary files and the lock."""
-        remove(self._folder)
+        remove(self.folder)
         self._lock.unlink(missing_ok=True)
         os.close(self._handle)

@@ -38,7 +38,7 @@ def keep_record(workspace_root: Path, record: Json) -> None:
     path = _record_path(workspace_root, record_id(record))
     if not path.exists():
         with disk_errors(path.parent, _FIX):
-            write_atomically(path, json.dumps(record, indent=1, sort_keys=True).encode())
+            write_atomically(path, json.dumps(record, indent=1, sort_keys=True).encode(), state_folder(workspace_root) / "tmp")
 
 
 def read_record(workspace_root: Path, identifier: str) -> Json | None:

@@ -81,7 +81,10 @@ def write_snapshot(
         "fingerprint": _digest(known.values()),
         "paths": list(known),
     }
-    write_atomically(path, json.dumps(data).encode())
+    try:
+        write_atomically(path, json.dumps(data).encode(), _folder(workspace_root).with_name("tmp"))
+    except FileNotFoundError:  # another run has started, and emptied it
+        return False
     return True
 
 

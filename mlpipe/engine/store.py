@@ -171,8 +171,9 @@ class Store:
                 self._drop(folder)
                 return None
             manifest = Manifest(manifest.files, {path: found for path, found in current.items() if found is not None})
-            with disk_errors(self.root, _FIX):
-                write_atomically(folder / "manifest.json", manifest.as_json())
+            if self._presence is not None:
+                with disk_errors(self.root, _FIX):
+                    write_atomically(folder / "manifest.json", manifest.as_json(), self._presence.folder)
         return manifest if self.touch(artifact) else None
 
     def touch(self, artifact: str) -> bool:
@@ -194,9 +195,10 @@ class Store:
             "user_files": dict(entry.user_files),
             "record": entry.record,
         }
+        assert self._presence is not None, "only within a session"
         path = self._action(key) / f"{digest_of(data['user_files'])[:32]}.json"
         with disk_errors(self.root, _FIX):
-            write_atomically(path, json.dumps({"sha256": digest_of(data), "entry": data}).encode())
+            write_atomically(path, json.dumps({"sha256": digest_of(data), "entry": data}).encode(), self._presence.folder)
 
     def entries(self, key: str) -> Iterator[Entry]:
         """Yield the entries of a key, one for each state of the user modules; damaged ones are removed."""
