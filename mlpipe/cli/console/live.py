@@ -81,7 +81,7 @@ class LiveReporter:
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(file=self._stream, no_color=not has_colour(self._stream), highlight=False, markup=False, emoji=False)
+            self._console = Console(file=self._stream, no_color=not has_colour(self._stream), highlight=False)
         return self._console
 
     def _write(self, text: str, style: str) -> None:

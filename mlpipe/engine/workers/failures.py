@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import traceback
 from pathlib import Path
@@ -29,6 +30,8 @@ def from_exception(error: BaseException, folder: Path) -> dict[str, Any]:
     place = _user_place(error, folder)
     if place is not None:
         return as_failure(StepFailed(what, where=place, why="the recipe's own code raised it"))
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        return as_failure(StepFailed(_text(error), fix="free disk space, or mend the permissions, and run again"))
     return as_failure(MlpipeError(what, why="this is a bug in mlpipe; the log holds the traceback"), "bug") | {"exit_code": int(ExitCode.BUG)}
 
 
@@ -44,7 +47,8 @@ def from_status(status: int, *, memory_killed: bool | None, timeout_seconds: flo
     name = _signal_name(-status)
     if -status == signal.SIGKILL and memory_killed is not False:
         why = "the kernel ran out of memory" if memory_killed else "the machine may have run out of memory"
-        return as_failure(StepFailed(f"killed by {name}", why=why, fix="lower `workers: jobs`, or use a machine with more memory"), "signal")
+        error = StepFailed(f"killed by {name}", why=why, fix="lower `workers: jobs`, or use a machine with more memory")
+        return as_failure(error, "memory" if memory_killed else "signal")
     return as_failure(StepFailed(f"killed by {name}", why="native code crashed" if -status in _CRASHES else "something sent it this signal"), "signal")
 
 
@@ -53,6 +57,8 @@ def from_server(detail: str) -> dict[str, Any]:
     return as_failure(StepFailed("the process that starts workers died", why=detail), "signal")
 
 
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""What the machine refused: neither mlpipe nor the recipe is to blame."""
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import psutil
 import pytest
 
 from mlpipe.engine.workers import Job, JobOutcome, WorkerPool
+from mlpipe.engine.workers.failures import from_status
 
 MakeJob = Callable[..., Job]
 RunJob = Callable[..., JobOutcome]
@@ -24,6 +26,7 @@ Gone = Callable[[int], bool]
         ("exit_self", {"status": 0}, "signal", 3, "the step's process ended itself with status 0", "some code that it called ended the process"),
         ("exit_self", {"status": 7}, "signal", 3, "the step's process ended itself with status 7", "some code that it called ended the process"),
         ("expected", {}, "expected", 3, "no such op", None),
+        ("fill_disk", {}, "expected", 3, "[Errno 28] No space left on device", None),
         ("bug", {}, "bug", 70, "KeyError: 'inside'", "this is a bug in mlpipe; the log holds the traceback"),
         ("not_json", {}, "bug", 70, "TypeError: Object of type set is not JSON serializable", "this is a bug in mlpipe; the log holds the traceback"),
     ],
@@ -100,6 +103,7 @@ def test_a_step_within_its_timeout_is_left_alone(make_job: MakeJob, run_job: Run
     assert run_job(make_job("nap", seconds=0.2, timeout=20.0)).error is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not enforce it")
 def test_a_declared_memory_limit_fails_the_step_alone(make_job: MakeJob, run_job: RunJob, method: str) -> None:
     outcome = run_job(make_job("exhaust_memory", preload="numpy", limit=200 << 20), method)
     assert outcome.error["what"] == "out of memory"
@@ -108,6 +112,19 @@ def test_a_declared_memory_limit_fails_the_step_alone(make_job: MakeJob, run_job
 
 def test_a_hint_is_no_limit(make_job: MakeJob, run_job: RunJob) -> None:
     assert run_job(make_job("exhaust_memory", memory=1)).error is None
+
+
+@pytest.mark.parametrize(
+    ("memory_killed", "kind", "why"),
+    [
+        (True, "memory", "the kernel ran out of memory"),
+        (False, "signal", "something sent it this signal"),
+        (None, "signal", "the machine may have run out of memory"),
+    ],
+)
+def test_sigkill_is_blamed_on_memory_as_far_as_the_kernel_says_so(memory_killed: bool | None, kind: str, why: str) -> None:
+    error = from_status(-9, memory_killed=memory_killed, timeout_seconds=None)
+    assert (error["what"], error["kind"], error["why"]) == ("killed by SIGKILL", kind, why)
 
 
 USER_ERRORS = {
@@ -126,6 +143,7 @@ USER_ERRORS = {
         3,
     ),
     "syntax": ("def run():\n    return (\n", "SyntaxError: '(' was never closed", 2),
+    "no right": ("def run():\n    raise PermissionError(13, 'no')\n", "PermissionError: [Errno 13] no", 2),
     "exit": ("def run():\n    raise SystemExit(4)\n", "SystemExit: 4", 2),
 }
 

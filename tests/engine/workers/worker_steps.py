@@ -80,6 +80,12 @@ def bug(_: StepRequest) -> StepResult:
     raise KeyError("inside")
 
 
+def fill_disk(_: StepRequest) -> StepResult:
+    with Path("/dev/full").open("w") as file:
+        file.write("x")
+    return StepResult()
+
+
 def linger(request: StepRequest) -> StepResult:
     """Start a grandchild, say so, and never end."""
     grandchild = subprocess.Popen(["sleep", "600"])
