@@ -65,7 +65,15 @@ def _set(schema: Schema, key: str, entry: Schema) -> None:
 
 
 def _or_variable(entry: Schema) -> Schema:
-    """Return a schema that takes a variable too; text takes one anyway, where no pattern restricts it."""
+    """Return a schema that takes a variable too, as do its items and values; text takes one anyway, where no pattern restricts it."""
+    entry = dict(entry)
+    for inner in ("items", "additionalProperties"):
+        if isinstance(entry.get(inner), dict):
+            entry[inner] = _or_variable(entry[inner])
+    if "anyOf" in entry:
+        members = [_or_variable(member) if "anyOf" not in member else member for member in entry["anyOf"]]
+        flat = [option for member in members for option in (member["anyOf"] if set(member) == {"anyOf"} else [member])]
+        return {**entry, "anyOf": [option for option in flat if option != _VARIABLE] + [_VARIABLE]}
     if entry.get("type") == "string" and not {"pattern", "enum", "const"} & entry.keys():
         return entry
     notes: Schema = {key: entry[key] for key in ("description", "default", "title") if key in entry}

@@ -46,3 +46,13 @@ def mistakes_of(plan_of: Callable[..., Plan]) -> Callable[..., list[str]]:
         return str(raised.value).split("\n")
 
     return mistakes
+
+
+VALID = sorted(Path(__file__).with_name("valid").glob("*.yaml"))
+
+
+@pytest.fixture(params=VALID, ids=lambda path: path.stem)
+def valid_recipe(request: pytest.FixtureRequest) -> str:
+    """The text of each recipe under valid/."""
+    path: Path = request.param
+    return path.read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ class Synthetic(Section):
     """Seeded random samples, for models that have no data yet."""
 
     count: int = Field(16, ge=1, description="How many samples.")
-    seed: int = Field(0, ge=0)
-    distribution: Literal["uniform", "normal"] = "uniform"
+    seed: int = Field(0, ge=0, description="Of the random numbers.")
+    distribution: Literal["uniform", "normal"] = Field("uniform", description="How they are distributed.")
     low: float = Field(0.0, description="uniform: least value; normal: mean minus one standard deviation.")
     high: float = Field(1.0, description="uniform: upper end; normal: mean plus one standard deviation.")
 
@@ -36,7 +36,7 @@ class Samples(Section):
 
     images: str | list[str] | None = Field(None, description="Globs of image files.")
     arrays: str | None = Field(None, description="A .npy or .npz; samples along the first axis.")
-    synthetic: Synthetic | None = None
+    synthetic: Synthetic | None = Field(None, description="Seeded random samples.")
     input: str | None = Field(None, description="Which input the images or the .npy feed; default: the only one.")
     keys: dict[str, str] = Field(default_factory=dict, description="Input name -> key of the .npz; default: the same name.")
     fit: Fit = Field("exact", description="exact: sizes must agree; crop: short side to size, centre crop; pad: letterbox.")
@@ -60,7 +60,7 @@ class Samples(Section):
 class MetricSpec(Section):
     """A metric with its parameters."""
 
-    name: MetricName
+    name: MetricName = Field(description="Which metric.")
     k: int | None = Field(None, ge=1, description="topk_agreement: how many; default 5.")
     peak: float | None = Field(None, gt=0, description="psnr_db: the peak value, always declared.")
 
@@ -77,8 +77,8 @@ class MetricSpec(Section):
 class MetricParameters(Section):
     """What may stand below a metric's name."""
 
-    k: int | None = None
-    peak: float | None = None
+    k: int | None = Field(None, description="topk_agreement: how many; default 5.")
+    peak: float | None = Field(None, description="psnr_db: the peak value, always declared.")
 
 
 def _metric_as_written(written: Any) -> Any:

@@ -15,9 +15,9 @@ CoreMLType = Literal["float32", "float16", "int32"]
 class ImageInput(Section):
     """An input that the app feeds as an image: `value = pixel * scale + bias`, or `(pixel * scale - mean) / std` per channel."""
 
-    color: Color = "rgb"
-    scale: float = 1.0
-    bias: float | list[float] = 0.0
+    color: Color = Field("rgb", description="The order of the channels that the model sees.")
+    scale: float = Field(1.0, description="Multiplies every pixel (0..255).")
+    bias: float | list[float] = Field(0.0, description="Added after `scale`, one for all channels or one a channel.")
     mean: list[float] | None = Field(None, description="Per channel, after `scale`; excludes `bias`.")
     std: list[float] | None = Field(None, description="Per channel, after `scale` and `mean`.")
     layout: Literal["nhwc", "nchw"] | None = Field(None, description="Of the source's input; default: what its shape says.")
@@ -39,7 +39,7 @@ class ImageInput(Section):
 class DimensionRange(Section):
     """A flexible size: from `min` to `max` (null: unbounded, NeuralNetwork only), `default` when none is asked for."""
 
-    min: int = Field(1, ge=1)
+    min: int = Field(1, ge=1, description="The least size.")
     max: int | None = Field(None, description="null: unbounded.")
     default: int | None = Field(None, description="Default: `min`.")
 
@@ -55,9 +55,9 @@ class DimensionRange(Section):
 class Input(Section):
     """One input of the Core ML model, under the source's name for it."""
 
-    image: ImageInput | None = None
-    shape: list[int | DimensionRange] | None = None
-    enumerated_shapes: list[list[int]] | None = None
+    image: ImageInput | None = Field(None, description="Makes it an image.")
+    shape: list[int | DimensionRange] | None = Field(None, description="Its shape, batch included; a size may be a range.")
+    enumerated_shapes: list[list[int]] | None = Field(None, description="The shapes that it can have.")
     default_shape: list[int] | None = Field(None, description="Which of the enumerated shapes is the default.")
     dtype: CoreMLType | None = Field(None, description="Of the Core ML input; with a grayscale image float16 is Core ML's 16-bit grayscale.")
     rename: Name | None = Field(None, description="Its name in the Core ML model.")
@@ -82,7 +82,7 @@ class Input(Section):
 class ImageOutput(Section):
     """An output that the app gets as an image."""
 
-    color: Color = "rgb"
+    color: Color = Field("rgb", description="The order of the channels that the model gives.")
     clip: bool = Field(default=True, description="Clip to 0..255 before the conversion to pixels.")
     scale: float = Field(1.0, description="Multiplies the values before they become pixels.")
 
@@ -90,7 +90,7 @@ class ImageOutput(Section):
 class Output(Section):
     """One output of the Core ML model, under the source's name for it."""
 
-    image: ImageOutput | None = None
+    image: ImageOutput | None = Field(None, description="Makes it an image.")
     dtype: CoreMLType | None = Field(None, description="Of the Core ML output; with a grayscale image float16 is Core ML's 16-bit grayscale.")
     rename: Name | None = Field(None, description="Its name in the Core ML model.")
 
@@ -105,7 +105,7 @@ class Classifier(Section):
     """Makes the model a classifier."""
 
     class_labels: str | list[str] | list[int] = Field(description="A text file, one label a line, or the labels themselves.")
-    predicted_feature_name: Name = "classLabel"
+    predicted_feature_name: Name = Field("classLabel", description="The name of the output that holds the label.")
     probabilities: str | None = Field(None, description="Which output holds the scores; default: the only one.")
 
 
@@ -119,13 +119,13 @@ class KeepFloat32(Section):
 class Metadata(Section):
     """What the model file says of itself; stamped last, so editing it reruns nothing heavy."""
 
-    author: str | None = None
-    license: str | None = None
-    version: str | None = None
-    description: str | None = None
+    author: str | None = Field(None, description="Who made it.")
+    license: str | None = Field(None, description="Under which licence.")
+    version: str | None = Field(None, description="Its version, as text.")
+    description: str | None = Field(None, description="What it does.")
     inputs: dict[str, str] = Field(default_factory=dict, description="Descriptions of inputs.")
     outputs: dict[str, str] = Field(default_factory=dict, description="Descriptions of outputs.")
-    user_defined: dict[str, str] = Field(default_factory=dict)
+    user_defined: dict[str, str] = Field(default_factory=dict, description="Further keys with text.")
     preview_type: str | None = Field(None, description="com.apple.coreml.model.preview.type, e.g. imageSegmenter.")
 
 
@@ -135,8 +135,8 @@ class Convert(Section):
     to: Target = Field("mlprogram", description="The file format: neuralnetwork (.mlmodel) or mlprogram (.mlpackage).")
     minimum_deployment_target: str | None = Field(None, description="E.g. iOS16 or macOS13; default iOS13 / iOS16.")
     compute_precision: Literal["float16", "float32"] | None = Field(None, description="ML Program; default float16.")
-    keep_float32: KeepFloat32 = Field(default_factory=KeepFloat32)
-    inputs: dict[str, Input] = Field(default_factory=dict)
-    outputs: dict[str, Output] = Field(default_factory=dict)
-    classifier: Classifier | None = None
-    metadata: Metadata = Field(default_factory=Metadata)
+    keep_float32: KeepFloat32 = Field(default_factory=KeepFloat32, description="Operations that are computed in float32 all the same.")
+    inputs: dict[str, Input] = Field(default_factory=dict, description="By the source's names.")
+    outputs: dict[str, Output] = Field(default_factory=dict, description="By the source's names.")
+    classifier: Classifier | None = Field(None, description="Makes the model a classifier.")
+    metadata: Metadata = Field(default_factory=Metadata, description="What the model file says of itself.")

@@ -13,7 +13,7 @@ Granularity = Literal["per_tensor", "per_channel", "per_block", "per_grouped_cha
 class QuantizeStep(Section):
     """One compression of the weights, every value explicit."""
 
-    method: Method
+    method: Method = Field(description="How weights are stored: halves, integers with a scale, or a table.")
     bits: int = Field(8, ge=1, le=16, description="1..8; 16 with float16.")
     symmetric: bool | None = Field(None, description="linear: symmetric about zero; default true for ML Program.")
     granularity: Granularity | None = Field(None, description="Default: per_channel for linear, per_tensor for look-up tables.")

@@ -16,14 +16,14 @@ class GraphInput(Section):
     """A tensor at which a TensorFlow graph is fed, so that it can be cut."""
 
     shape: list[int | None] | None = Field(None, description="Shape in the graph's own order; null is a dynamic size.")
-    dtype: DType | None = None
+    dtype: DType | None = Field(None, description="Its type, where the graph does not say.")
     rename: Name | None = Field(None, description="Name of the Core ML input; default: the tensor's.")
 
 
 class GraphOutput(Section):
     """A tensor that a TensorFlow graph is asked for."""
 
-    rename: Name | None = None
+    rename: Name | None = Field(None, description="Name of the Core ML output; default: the tensor's.")
 
 
 def _outputs_as_written(written: Any) -> Any:
