@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlpipe.reports.figures import format_bytes, format_entry, format_value
@@ -57,7 +57,17 @@ def _variants(report: Report) -> str:
         for name, variant in report["variants"].items()
     ]
     note = "Shares stand with their 95% interval, in percent. Values are the worse end where a model may run in float16 or float32."
-    return _table(["variant", "size", "of fp32", *metrics, "verdict"], rows) + (f"\n\n{note}" if metrics else "")
+    notes = [note, *_source_accuracy(report)] if metrics else []
+    return "\n\n".join([_table(["variant", "size", "of fp32", *metrics, "verdict"], rows), *notes])
+
+
+def _source_accuracy(report: Report) -> Iterator[str]:
+    """Yield the source's own value of metrics against ground truth, which is one for all variants."""
+    for metric in metric_names(report):
+        values = [variant["metrics"].get(metric, {}).get("models", {}).get("source") for variant in report["variants"].values()]
+        known = [value for value in values if value is not None]
+        if known:
+            yield f"The source's own {metric}: {format_value(metric, known[0])}."
 
 
 def _failed(report: Report) -> str:
@@ -109,5 +119,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _text(value: str) -> str:
     """Return text that stays in its table cell and does not turn into markup."""
-    escaped = "".join(f"\\{char}" if char in "\\`*_|<[" else char for char in value)
+    escaped = "".join(f"\\{char}" if char in "\\`*|<[" else char for char in value)
     return " ".join(escaped.split())

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlpipe import __version__
-
 NOT_TESTED = (
     "Core ML's own load and compile of the model",
     "placement on compute units (CPU, GPU, Neural Engine)",
@@ -18,14 +16,14 @@ NOT_TESTED = (
 """What no portable run can show; said in every report."""
 
 
-def report_data(parameters: Mapping[str, Any], values: Mapping[str, Any], tasks: Mapping[str, Any], tools: Mapping[str, str]) -> dict[str, Any]:
-    """Return report.json's data from the values of the recipe's other tasks, by role (`source`, `package:V`, `gate:V`, ...)."""
+def report_data(parameters: Mapping[str, Any], values: Mapping[str, Any], tasks: Mapping[str, Any], tools: Mapping[str, str], version: str) -> dict[str, Any]:
+    """Return report.json's data from the values of the recipe's other tasks, by role (`source`, `package:V`, `gate:V`, ...); `version` is mlpipe's."""
     variants = {name: _variant(name, parameters["artifacts"][name], values) for name in parameters["variants"]}
     verdict = overall_verdict(variant["verdict"] for variant in variants.values())
     source = values["source"]["description"]
     release = parameters["release"]
     return {
-        "mlpipe": __version__,
+        "mlpipe": version,
         "recipe": parameters["recipe"],
         "passed": verdict == "PASS",
         "verdict": verdict,

@@ -74,14 +74,14 @@ def open_samples(
     described_inputs: Sequence[Mapping[str, Any]],
     images: Mapping[str, ResolvedImage],
 ) -> SampleSet:
-    """Return the samples for a model with these inputs (see `ports_of`). `files["samples"]` are the files of `sample_files`.
+    """Return the samples for a model with these inputs (see `ports_of`). `files["samples"]` are the image files, sorted, or the one array file.
 
     Errors: SampleUnreadable where the samples as a whole do not fit the model; a single bad sample is reported where it is read.
     """
     ports = ports_of(described_inputs, images, samples)
     paths = files.get("samples", ())
     if samples.images is not None:
-        return _image_set(samples, paths[: samples.limit], ports)
+        return _image_set(samples, paths, ports)
     if samples.arrays is not None:
         total, read = array_samples(samples, paths[0], ports)
         return _numbered(total, samples.limit, ports, read)
@@ -104,7 +104,7 @@ def sample_names(samples: Samples, files: Mapping[str, tuple[Path, ...]]) -> tup
     """Return the samples' names without reading them, for outputs that were computed elsewhere."""
     paths = files.get("samples", ())
     if samples.images is not None:
-        return tuple(sample_ids(paths[: samples.limit]))
+        return tuple(sample_ids(paths)[: samples.limit])
     if samples.arrays is not None:
         total = open_array(paths[0], next(iter(array_keys(paths[0]) or ()), None)).shape[0]
     else:
@@ -127,4 +127,4 @@ def _image_set(samples: Samples, paths: Sequence[Path], ports: Mapping[str, Port
         pixels = pixels_of(read_image(path), image, samples)
         return {name: pixels if port.takes_pixels else numbers_of(port, pixels)}
 
-    return SampleSet(tuple(sample_ids(paths)), ports, lambda: (partial(value, path) for path in paths))
+    return SampleSet(tuple(sample_ids(paths)[: samples.limit]), ports, lambda: (partial(value, path) for path in paths[: samples.limit]))

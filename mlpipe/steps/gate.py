@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlpipe.metrics.wilson import CONFIDENCE, samples_needed, wilson_interval
-from mlpipe.recipe.metrics_table import METRICS, SOURCE_PREFIX
 from mlpipe.reports.advice import advice, advice_for_errors, worst
-from mlpipe.reports.figures import format_apart, format_value
+from mlpipe.reports.figures import format_apart, format_value, unit_of
 from mlpipe.steps.step import Json, StepRequest, StepResult
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt, "==": operator.eq}
@@ -95,6 +94,8 @@ def _why(bound: Mapping[str, Any], entry: Mapping[str, Any], judged: float, valu
     metric, limit = bound["metric"], bound["value"]
     parts = []
     shown = format_apart(metric, value, limit)
+    if unit_of(metric) == "share":
+        shown += f" ({round(value * entry['n'])} of {entry['n']})"
     if bound.get("confidence") is not None:
         shown += f", of which {bound['confidence'] * 100:g}% confidence leaves {format_apart(metric, judged, limit)}"
     if not passes:
@@ -111,7 +112,7 @@ def _why(bound: Mapping[str, Any], entry: Mapping[str, Any], judged: float, valu
 def _too_few(bound: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
     """Return a warning where even a perfect result on so many samples could not show that the bound is met."""
     metric, limit, n = bound["metric"], bound["value"], entry.get("n")
-    if METRICS[metric.removeprefix(SOURCE_PREFIX)].unit != "share" or bound["operator"] not in {">=", ">"} or not n or limit <= 0:
+    if unit_of(metric) != "share" or bound["operator"] not in {">=", ">"} or not n or limit <= 0:
         return None
     confidence = bound.get("confidence") or CONFIDENCE
     best = wilson_interval(1.0, n, confidence)[0]

@@ -62,6 +62,6 @@ def values() -> dict[str, Any]:
 @pytest.fixture
 def report_of() -> Callable[..., dict[str, Any]]:
     def make(values: dict[str, Any], **parameters: Any) -> dict[str, Any]:
-        return report_data(PARAMETERS | parameters, values, {"digits:source": {"artifact": "ab12"}}, {"numpy": "2.4.6"})
+        return report_data(PARAMETERS | parameters, values, {"digits:source": {"artifact": "ab12"}}, {"numpy": "2.4.6"}, "0.1.0")
 
     return make

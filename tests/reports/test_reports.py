@@ -70,6 +70,7 @@ def test_markdown_shows_every_variant_failure_and_limit(report_of: Report, value
     assert "- **lut-4**: top1_agreement >= 99%: FAIL. 98.61% is not >= 99%; \\<use> more bits" in text
     assert "- lut-4: bad\\|.png: cannot be read" in text
     assert "**Not released:** the gate of lut-4 does not pass." in text
+    assert "The source's own accuracy: 99.00%." in text
     assert "mlpipe 0" in text
     for item in NOT_TESTED:
         assert item in text

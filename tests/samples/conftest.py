@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpipe.engine.inputs import sample_files
 from mlpipe.recipe.image_inputs import ResolvedImage
 from mlpipe.recipe.schema.compare import Samples
-from mlpipe.samples.files import sample_files
 from mlpipe.samples.sample_set import SampleSet, open_samples
 
 

@@ -133,7 +133,7 @@ def test_confidence_demands_the_lower_end(verdict: Callable[..., Any]) -> None:
     assert verdict({"accuracy": ">= 98.1%"}, metrics)["verdict"] == "PASS"
     [judged] = verdict({"accuracy": ">= 97.9%"}, metrics, confidence=0.99)["gates"]
     assert judged["verdict"] == "FAIL"
-    assert "99% confidence leaves 97.21%" in judged["why"]
+    assert "99.44% (358 of 360), of which 99% confidence leaves 97.21%" in judged["why"]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,9 @@ def build(tmp_path: Path, step_request: Request, dense_model: Callable[..., None
         named = {"variant": "lut-4", "name": "Dense"}
         found["release"], _ = step(release, "release", parameters=named, inputs={"package": folder / "quantize"}, values={"gate": found["gate:lut-4"]})
         parameters = {"recipe": name, "variants": ["converted", "lut-4"], "artifacts": {"converted": "converted.mlmodel", "lut-4": "lut-4.mlmodel"}}
-        return step(report, "report", parameters=parameters | {"release": named}, inputs={"source": source}, values=found)
+        return step(
+            report, "report", parameters=parameters | {"release": named}, inputs={"source": source, "convert": folder / ("ab" * 32) / "files"}, values=found
+        )
 
     return run
 
@@ -76,6 +78,7 @@ def test_a_good_variant_passes_and_ships(build: Callable[..., tuple[Any, Path]])
     assert data["variants"]["lut-4"]["metrics"]["snr_db"]["value"] == pytest.approx(60.0, abs=0.01)
     assert data["variants"]["lut-4"]["metrics"]["accuracy"]["models"] == {"converted": 1.0, "source": 1.0}
     assert data["release"]["released"] == "Dense.mlmodel"
+    assert data["tasks"] == {"good:convert": {"artifact": "ab" * 32}, "good:source": {"artifact": "good-source"}}
     assert data["tools"].keys() >= {"numpy", "onnxruntime"}
     assert (folder / "report.md").read_text() == markdown(data)
     assert ET.parse(folder / "junit.xml").getroot().attrib["tests"] == "4"
