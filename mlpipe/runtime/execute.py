@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mlpipe.errors import InvalidInput
 from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.ort import import_onnxruntime
 from mlpipe.runtime.to_onnx import to_onnx
 
 ERRORS_ONLY = 3
@@ -19,7 +21,7 @@ class Executable:
 
     def __init__(self, graph: Graph, *, threads: int = 1, optimized_model: Path | None = None) -> None:
         """Build the session. `optimized_model` receives what ONNX Runtime made of the graph, for those who want to look."""
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         model, external = to_onnx(graph)
         options = onnxruntime.SessionOptions()
@@ -43,5 +45,15 @@ class Executable:
         self.outputs = tuple(graph.outputs)
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return every output by name, for arrays in the graph's own types."""
-        return dict(zip(self.outputs, self._session.run(list(self.outputs), dict(feeds)), strict=True))
+        """Return every output by name, for arrays in the graph's own types.
+
+        Errors: InvalidInput where a kernel refuses the values, e.g. an index out of range.
+        """
+        try:
+            values = self._session.run(list(self.outputs), dict(feeds))
+        except Exception as error:
+            # ONNX Runtime's exceptions have no public base class.
+            if not type(error).__module__.startswith("onnxruntime"):
+                raise
+            raise InvalidInput("the model cannot compute these inputs", why=str(error)) from error
+        return dict(zip(self.outputs, values, strict=True))

@@ -12,15 +12,16 @@ from typing import Any
 
 from mlpipe.errors import ConversionFailed, RecipeError
 from mlpipe.recipe.capabilities import DEFAULT_PRECISIONS, DEFAULT_TARGETS, SPECIFICATION_VERSIONS, coremltools_target, target_name
-from mlpipe.recipe.image_inputs import ResolvedImage
 from mlpipe.recipe.schema.convert import Convert, DimensionRange, KeepFloat32
+from mlpipe.sources.conversion.classifier import make_classifier
 from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan, identifier
 from mlpipe.sources.conversion.names import rename_features
+from mlpipe.sources.conversion.passes import exact_pipeline
 from mlpipe.sources.conversion.trace import Traced
 from mlpipe.sources.conversion.unsupported import unsupported_operations
 from mlpipe.sources.traceable import first_line
 
-_COLORS = {"rgb": "RGB", "bgr": "BGR", "grayscale": "G"}
+_COLORS = {("rgb", "float32"): "RGB", ("bgr", "float32"): "BGR", ("grayscale", "float32"): "G", ("grayscale", "float16"): "G_FLOAT16"}
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,11 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
         "inputs": [_input_type(ct, plan, name) for plan, name in zip(interface.inputs, traced.input_names, strict=True)],
         "outputs": [_output_type(ct, plan, name, typed=is_program) for plan, name in zip(interface.outputs, traced.output_names, strict=True)],
         "skip_model_load": True,
+        "pass_pipeline": exact_pipeline(),
     }
     if is_program:
         half = (convert.compute_precision or DEFAULT_PRECISIONS[convert.to]) == "float16"
         arguments["compute_precision"] = ct.transform.FP16ComputePrecision(op_selector=keep.may_be_half) if half else ct.precision.FLOAT32
-    if interface.classifier is not None and interface.scores is not None:
-        scores = traced.output_names[interface.outputs.index(interface.scores)]
-        labels = list(interface.classifier.class_labels)
-        arguments["classifier_config"] = ct.ClassifierConfig(labels, interface.classifier.predicted_feature_name, scores)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -65,7 +63,13 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
         raise _failure(traced, error) from error
     keep.check()
     spec = model.get_spec()
-    rename_features(spec, _final_names(spec, traced, interface))
+    names = _feature_names(traced, interface, is_program=is_program)
+    if interface.classifier is not None and interface.scores is not None:
+        (scores,) = (old for old, new in names.items() if new == interface.scores.name and old not in traced.input_names)
+        made = make_classifier(spec, scores, interface.classifier)
+        del names[scores]
+        names |= {made["scores"]: interface.scores.name, made["label"]: interface.classifier.predicted_feature_name}
+    rename_features(spec, names)
     return Specification(spec, Path(model.weights_dir) if model.weights_dir else None, model)
 
 
@@ -82,14 +86,16 @@ def _input_type(ct: Any, plan: InputPlan, name: str) -> Any:
         shape = ct.EnumeratedShapes(shapes=[list(sizes) for sizes in plan.enumerated], default=list(plan.enumerated[0]))
     if plan.image is None:
         return ct.TensorType(name=name, shape=shape, dtype=_numpy_type(plan.dtype))
-    scale, bias = (1.0, 0.0) if plan.is_folded else _image_scaling(plan.image)
-    color = _COLORS[plan.image.color]
-    return ct.ImageType(name=name, shape=shape, scale=scale, bias=bias, color_layout=color, channel_first=plan.image.layout == "nchw")
+    scale, bias = (1.0, [0.0] * len(plan.image.bias)) if plan.is_folded else (plan.image.scale[0], list(plan.image.bias))
+    color = _color_layout(plan.image.color, plan.dtype)
+    summand = bias if len(bias) > 1 else bias[0]
+    return ct.ImageType(name=name, shape=shape, scale=scale, bias=summand, color_layout=color, channel_first=plan.image.layout == "nchw")
 
 
-def _image_scaling(image: ResolvedImage) -> tuple[float, Any]:
-    """Return Core ML's one scale and its bias, a number for one channel and a list, in the order of the colour's letters, for three."""
-    return image.scale[0], list(image.bias) if len(image.bias) > 1 else image.bias[0]
+def _color_layout(color: str, dtype: str) -> Any:
+    from coremltools.converters.mil.input_types import ColorLayout
+
+    return ColorLayout(_COLORS[color, dtype])
 
 
 def _size(ct: Any, size: int | DimensionRange) -> Any:
@@ -101,7 +107,7 @@ def _size(ct: Any, size: int | DimensionRange) -> Any:
 
 def _output_type(ct: Any, plan: OutputPlan, name: str, *, typed: bool) -> Any:
     if plan.image is not None:
-        return ct.ImageType(name=name, color_layout=_COLORS[plan.image.color])
+        return ct.ImageType(name=name, color_layout=_color_layout(plan.image.color, plan.dtype))
     return ct.TensorType(name=name, dtype=_numpy_type(plan.dtype)) if typed else ct.TensorType(name=name)
 
 
@@ -125,14 +131,11 @@ def _failure(traced: Traced, error: Exception) -> ConversionFailed:
     return ConversionFailed("Core ML has no counterpart for operations of the model", why="; ".join(lines), fix=fix)
 
 
-def _final_names(spec: Any, traced: Traced, interface: Interface) -> dict[str, str]:
-    """Return the name in the specification -> the interface's. An ML Program calls a classifier's scores after the predicted feature."""
-    names = dict(zip((*traced.input_names, *traced.output_names), (plan.name for plan in interface.features), strict=True))
-    names = {identifier(name): new for name, new in names.items()} if spec.WhichOneof("Type") == "mlProgram" else names
-    if interface.scores is not None:
-        names[spec.description.predictedProbabilitiesName] = interface.scores.name
-    present = {feature.name for feature in (*spec.description.input, *spec.description.output)}
-    return {name: new for name, new in names.items() if name in present}
+def _feature_names(traced: Traced, interface: Interface, *, is_program: bool) -> dict[str, str]:
+    """Return the name that coremltools gives to a feature -> the interface's."""
+    given = (*traced.input_names, *traced.output_names)
+    names = (plan.name for plan in interface.features)
+    return dict(zip((identifier(name) if is_program else name for name in given), names, strict=True))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan
 
 _ARRAY_TYPES = {"float32": 65568, "float16": 65552, "int32": 131104}
 """Source: ArrayFeatureType.ArrayDataType in FeatureTypes.proto."""
-_COLOR_SPACES = {"grayscale": 10, "rgb": 20, "bgr": 30}
+_COLOR_SPACES = {("grayscale", "float32"): 10, ("rgb", "float32"): 20, ("bgr", "float32"): 30, ("grayscale", "float16"): 40}
 """Source: ImageFeatureType.ColorSpace in FeatureTypes.proto."""
 
 
@@ -47,7 +47,7 @@ def check_description(spec: Any, interface: Interface) -> None:
 def _check_feature(feature: Any, plan: InputPlan | OutputPlan) -> None:
     kind = feature.type.WhichOneof("Type")
     if plan.image is not None:
-        fits = kind == "imageType" and feature.type.imageType.colorSpace == _COLOR_SPACES[plan.image.color]
+        fits = kind == "imageType" and feature.type.imageType.colorSpace == _COLOR_SPACES[plan.image.color, plan.dtype]
     else:
         fits = kind == "multiArrayType" and feature.type.multiArrayType.dataType == _ARRAY_TYPES[plan.dtype]
     if not fits:

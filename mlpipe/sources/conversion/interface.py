@@ -25,6 +25,7 @@ class InputPlan:
     feature: Feature
     name: str
     dtype: str
+    """Of an image float32, or float16 for Core ML's 16-bit grayscale."""
     shape: tuple[int | DimensionRange, ...]
     """In the source's layout, the batch included."""
     enumerated: tuple[tuple[int, ...], ...] = ()
@@ -131,8 +132,6 @@ def _type(where: str, feature: Feature, declared: str | None, convert: Convert) 
         fix = "cut the graph behind it with `source.inputs`" if where.startswith("convert.inputs") else "fetch another tensor with `source.outputs`"
         raise ConversionFailed(f"{where}: Core ML has no {feature.dtype} features", fix=fix)
     dtype = declared or CORE_ML_TYPES[feature.dtype]
-    if dtype not in ("float32", "float16", "int32"):
-        raise RecipeError(f"{where}.dtype: Core ML features are float32, float16 or int32, not {dtype}")
     if dtype == "float16" and convert.to == "neuralnetwork":
         raise RecipeError(f"{where}.dtype: a NeuralNetwork has no float16 features", fix="use `to: mlprogram` from iOS16 on")
     return dtype
@@ -142,11 +141,9 @@ def _input(feature: Feature, name: str, declared: Input, image: ResolvedImage | 
     where = f"convert.inputs.{feature.name}"
     dtype = _type(where, feature, declared.dtype, convert)
     if image is not None:
-        if declared.dtype is not None:
-            raise RecipeError(f"{where}.dtype: an image has none", fix="drop `dtype` or `image`")
         if CORE_ML_TYPES[feature.dtype] == "int32" and (set(image.scale) != {1.0} or set(image.bias) != {0.0}):
             raise RecipeError(f"{where}.image: the source takes {feature.dtype} pixels, which no scale or bias can be applied to")
-        dtype = "float32"
+        dtype = declared.dtype or "float32"
     if feature.shape is None and declared.shape is None and not declared.enumerated_shapes:
         raise RecipeError(f"{where}: the source does not say which shape it takes", fix=f"say `shape` under {where}")
     enumerated = _enumerated(where, feature, declared)
@@ -157,14 +154,10 @@ def _input(feature: Feature, name: str, declared: Input, image: ResolvedImage | 
 def _enumerated(where: str, feature: Feature, declared: Input) -> tuple[tuple[int, ...], ...]:
     if not declared.enumerated_shapes:
         return ()
-    if declared.shape is not None:
-        raise RecipeError(f"{where}: `shape` and `enumerated_shapes` exclude each other")
     shapes = [tuple(shape) for shape in declared.enumerated_shapes]
     for shape in shapes:
         _check_fits(where, feature, shape)
     default = tuple(declared.default_shape) if declared.default_shape else shapes[0]
-    if default not in shapes:
-        raise RecipeError(f"{where}.default_shape: {list(default)} is not among the enumerated shapes")
     return (default, *(shape for shape in shapes if shape != default))
 
 
@@ -198,14 +191,12 @@ def _output(feature: Feature, name: str, declared: Output, convert: Convert) -> 
     dtype = _type(where, feature, declared.dtype, convert)
     if declared.image is None:
         return OutputPlan(feature, name, dtype)
-    if declared.dtype is not None:
-        raise RecipeError(f"{where}.dtype: an image has none", fix="drop `dtype` or `image`")
     channels = 1 if declared.image.color == "grayscale" else 3
     shape = feature.shape or ()
     layouts = [layout for layout, axis in (("nhwc", 3), ("nchw", 1)) if len(shape) == 4 and shape[axis] == channels]
     if not layouts:
         raise RecipeError(f"{where}.image: shape {list(shape)} has no axis of {channels} channel(s) for color {declared.image.color}")
-    return OutputPlan(feature, name, "float32", declared.image, layouts[0])
+    return OutputPlan(feature, name, declared.dtype or "float32", declared.image, layouts[0])
 
 
 def _scores(classifier: Classifier, outputs: Sequence[OutputPlan]) -> OutputPlan:
@@ -216,6 +207,8 @@ def _scores(classifier: Classifier, outputs: Sequence[OutputPlan]) -> OutputPlan
         raise RecipeError("convert.classifier.probabilities: say which output holds the scores", fix=f"one of: {known}")
     scores, labels = named[0], classifier.class_labels
     assert not isinstance(labels, str), "the step reads the file"
+    if scores.dtype != "float32" or scores.image is not None:
+        raise RecipeError(f"convert.outputs.{scores.feature.name}: a classifier's scores are float32 numbers", fix="drop its `dtype` and `image`")
     size = scores.feature.shape[-1] if scores.feature.shape else None
     if size is not None and size != len(labels):
         raise RecipeError(f"convert.classifier.class_labels: {len(labels)} labels for {size} scores in output {scores.feature.name}")

@@ -51,6 +51,8 @@ def _as_the_source_takes_it(tf: Any, plan: InputPlan, tensor: Any) -> Any:
         scale, bias = (tf.reshape(tf.constant(values, tf.float32), shape) for values in (plan.image.scale, plan.image.bias))
         tensor = tensor * scale + bias
     dtype = tf.as_dtype(plan.feature.dtype)
+    if dtype == tf.bool:
+        return tf.not_equal(tensor, 0)  # coremltools has no cast to bool
     return tensor if tensor.dtype == dtype else tf.cast(tensor, dtype)
 
 
