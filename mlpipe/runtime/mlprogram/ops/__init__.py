@@ -6,6 +6,7 @@ import importlib
 
 FAMILIES = (
     "activation",
+    "attention",
     "convolution",
     "elementwise_binary",
     "elementwise_unary",
@@ -14,10 +15,12 @@ FAMILIES = (
     "linear",
     "normalization",
     "pooling",
+    "quantization",
     "rearrangement",
     "recurrent",
     "reduction",
     "reshaping",
+    "scatter",
     "slicing",
     "tensor_operation",
 )

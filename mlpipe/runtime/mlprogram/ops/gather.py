@@ -1,6 +1,7 @@
 """Elements picked by index.
 
-`validate_indices` changes nothing here: an index out of range is an error when the graph runs, with it and without it.
+Up to iOS16 a negative index counts from the end; from iOS17 on it is out of range, and what a device returns for it is not defined. An index
+out of range is an error when the graph runs, whatever `validate_indices` says.
 """
 
 from __future__ import annotations
@@ -13,23 +14,53 @@ from mlpipe.runtime.mlprogram.values import Tensor
 
 
 @op("gather", keeps_grid=True)
-def gather(build: Build, x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, validate_indices: bool = False) -> str:
-    """Return slices of x along an axis; negative indices count from the end."""
-    del validate_indices
+def gather(build: Build, x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0) -> str:
+    """Return slices of x along an axis."""
     if batch_dims:
         raise UnsupportedLayerError("batch_dims is not supported")
     return build.add("Gather", x, indices, axis=axis)
 
 
 @op("gather_along_axis", keeps_grid=True)
-def gather_along_axis(build: Build, x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool = False) -> str:
+def gather_along_axis(build: Build, x: Tensor, indices: Tensor, axis: int = 0) -> str:
     """Return, for each index, the element of x at the same place but for the axis."""
-    del validate_indices
     return build.add("GatherElements", x, indices, axis=axis)
 
 
 @op("gather_nd", keeps_grid=True)
-def gather_nd(build: Build, x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices: bool = False) -> str:
+def gather_nd(build: Build, x: Tensor, indices: Tensor, batch_dims: int = 0) -> str:
+    """Return slices of x at index tuples."""
+    return build.add("GatherND", x, build.indices(indices), batch_dims=batch_dims)
+
+
+@op("gather", since="iOS17", keeps_grid=True)
+def gather_from_front(build: Build, x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, validate_indices: bool = False) -> str:
+    """Return slices of x along an axis."""
+    del validate_indices
+    if batch_dims:
+        raise UnsupportedLayerError("batch_dims is not supported")
+    return build.add("Gather", x, not_negative(build, indices), axis=axis)
+
+
+@op("gather_along_axis", since="iOS17", keeps_grid=True)
+def gather_along_axis_from_front(build: Build, x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool = False) -> str:
+    """Return, for each index, the element of x at the same place but for the axis."""
+    del validate_indices
+    return build.add("GatherElements", x, not_negative(build, indices), axis=axis)
+
+
+@op("gather_nd", since="iOS17", keeps_grid=True)
+def gather_nd_from_front(build: Build, x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices: bool = False) -> str:
     """Return slices of x at index tuples."""
     del validate_indices
-    return build.add("GatherND", x, build.graph.cast(indices.name, np.int64), batch_dims=batch_dims)
+    return build.add("GatherND", x, build.graph.cast(not_negative(build, indices), np.int64), batch_dims=batch_dims)
+
+
+def not_negative(build: Build, indices: Tensor) -> str:
+    """Return the indices, the negative ones moved out of every range, so that they end in an error and not in an element."""
+    if indices.value is not None:
+        if (indices.value < 0).any():
+            raise UnsupportedLayerError("negative indices are out of range from iOS17 on")
+        return indices.name
+    wide = build.indices(indices)
+    return build.add("Where", build.add("Less", wide, build.int64(0)), build.int64(np.iinfo(np.int32).max), wide)

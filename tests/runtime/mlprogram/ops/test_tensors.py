@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlpipe.errors import InvalidInput, NotExecutable
+
 X = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
 WHOLE = np.arange(24, dtype=np.int32).reshape(2, 3, 4) - 12
 IMAGE = np.arange(2 * 8 * 4 * 6, dtype=np.float32).reshape(2, 8, 4, 6)
@@ -59,11 +61,11 @@ CASES = {
     "crop nothing after": ("crop", X, {"crop_height": [1, 0], "crop_width": [2, 0]}, lambda x: x[:, 1:, 2:]),
     "reverse": ("reverse", X, {"axes": [0, -1]}, None),
     "reverse all": ("reverse", X, {}, None),
-    "gather": ("gather", X, {"indices": np.asarray([[0, 2], [-1, 1]], np.int32), "axis": 1}, lambda x: x[:, [[0, 2], [-1, 1]]]),
+    "gather": ("gather", X, {"indices": np.asarray([[0, 2], [3, 1]], np.int32), "axis": 1}, lambda x: x[:, [[0, 2], [3, 1]]]),
     "gather negative axis": ("gather", X, {"indices": np.asarray([4, 0], np.int32), "axis": -1}, lambda x: x[..., [4, 0]]),
     "gather scalar": ("gather", X, {"indices": np.int32(2), "axis": 0}, lambda x: x[2]),
-    "gather_along_axis": ("gather_along_axis", TIES, {"indices": np.asarray([[3, 0], [-1, 1]], np.int32), "axis": 1}, None),
-    "gather_nd": ("gather_nd", X, {"indices": np.asarray([[0, 1], [2, -1]], np.int32)}, lambda x: x[[0, 2], [1, -1]]),
+    "gather_along_axis": ("gather_along_axis", TIES, {"indices": np.asarray([[3, 0], [2, 1]], np.int32), "axis": 1}, None),
+    "gather_nd": ("gather_nd", X, {"indices": np.asarray([[0, 1], [2, 3]], np.int32)}, lambda x: x[[0, 2], [1, 3]]),
     "pad constant": ("pad", X, {"pad": [1, 2, 0, 3], "mode": "constant", "constant_val": 1.5}, None),
     "pad reflect": ("pad", X, {"pad": [1, 2, 2, 0], "mode": "reflect"}, None),
     "pad replicate": ("pad", X, {"pad": [0, 0, 1, 2, 2, 0], "mode": "replicate"}, lambda x: np.pad(x, [(0, 0), (1, 2), (2, 0)], mode="edge")),
@@ -165,12 +167,12 @@ def test_indices_that_are_computed_while_the_program_runs(run) -> None:
             mb.reshape(x=x, shape=shape),
             mb.pad(x=x, pad=pad),
             mb.fill(shape=shape, value=2.5),
-            mb.gather(x=x, indices=begin, axis=1),
+            mb.gather(x=x, indices=end, axis=1),
         )
 
     vectors = {"begin": [1, 2, -1], "end": [2, 0, 0], "shape": [5, 12], "pad": [0, 1, 2, 0, 0, 0]}
     feed = {"x": X, **{name: np.asarray(value, np.int32) for name, value in vectors.items()}}
-    expected = [X[:2, 2:, -1], X[1:2, 2:, -1:], X.reshape(5, 12), np.pad(X, [(0, 1), (2, 0), (0, 0)]), np.full((5, 12), 2.5), X[:, [1, 2, -1]]]
+    expected = [X[:2, 2:, -1], X[1:2, 2:, -1:], X.reshape(5, 12), np.pad(X, [(0, 1), (2, 0), (0, 0)]), np.full((5, 12), 2.5), X[:, [2, 0, 0]]]
     for result, value in zip(run(body, feed), expected, strict=True):
         np.testing.assert_array_equal(result, value)
 
@@ -188,3 +190,24 @@ def test_the_first_of_equal_elements_comes_first(run) -> None:
     values, indices = run(lambda mb, x: mb.topk(x=x, k=3, axis=1), {"x": TIES})
     np.testing.assert_array_equal(values, [[3, 3, 2], [5, 5, 5]])
     np.testing.assert_array_equal(indices, [[0, 2, 3], [1, 2, 3]])
+
+
+@pytest.mark.parametrize("op", ["gather", "gather_along_axis", "gather_nd"])
+def test_negative_indices_count_from_the_end_until_ios16_and_are_refused_after(run, op) -> None:
+    indices = np.asarray([[-1, 0], [1, -2]], np.int32)
+    more = {} if op == "gather_nd" else {"axis": 1}
+    expected = {
+        "gather": TIES[:, indices],
+        "gather_along_axis": np.take_along_axis(TIES, indices, axis=1),
+        "gather_nd": TIES[indices[:, 0], indices[:, 1]],
+    }
+
+    def body(mb, x, indices):
+        return getattr(mb, op)(x=x, indices=indices, **more)
+
+    (result,) = run(body, {"x": TIES, "indices": indices}, opset="iOS16")
+    np.testing.assert_array_equal(result, expected[op])
+    with pytest.raises(InvalidInput, match="cannot compute these inputs"):
+        run(body, {"x": TIES, "indices": indices})
+    with pytest.raises(NotExecutable, match="negative indices"):
+        run(lambda mb, x: getattr(mb, op)(x=x, indices=indices, **more), {"x": TIES})
