@@ -87,7 +87,7 @@ def mlpipe_run(folder: Path, count: int, mode: str) -> None:
         sys.exit("something was not up to date")
     if mode == "make":
         kept = write_snapshot(folder, "", count, result, files=[], folders=[folder / "in"], environment={}, started_ns=started_ns)
-        sys.exit(0 if result.ok and kept else "the run failed")
+        sys.exit("a task failed" if not result.ok else 0 if kept else "something changed during the run, perhaps mlpipe's own source")
 
 
 def compare(count: int, runs: int) -> None:
@@ -100,7 +100,7 @@ def compare(count: int, runs: int) -> None:
             (folder / "in" / f"{index}.txt").write_text(f"{index}\n")
         (folder / "dodo.py").write_text(DODO.format(count=count))
         (folder / "step" / "no_op_step.py").write_text(STEP)
-        environment = {**os.environ, "PYTHONPATH": str(folder / "step")}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "step"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
         doit = [str(Path(sys.executable).with_name("doit")), "-f", "dodo.py"]
         own = [sys.executable, __file__, "--child", str(folder), str(count)]
         time.sleep(0.1)  # what is read must be older than the run

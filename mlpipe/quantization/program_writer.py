@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlpipe.model_files.protobuf import mil_pb2
+from mlpipe.weights.bits import pack
 from mlpipe.weights.blob_file import BlobWriter, read_blob, resolve
 from mlpipe.weights.mil_types import BY_CODE, BY_NAME, MilType
 from mlpipe.weights.program import operations_of
@@ -95,5 +96,7 @@ def _set_immediate(tensor: Any, array: np.ndarray[Any, Any], mil_type: MilType) 
         tensor.ints.values.extend(int(item) for item in array.reshape(-1))
     elif mil_type.name == "fp32":
         tensor.floats.values.extend(array.reshape(-1))
+    elif mil_type.bits < 8:
+        tensor.bytes.values = pack(array, mil_type.bits, "little")
     else:  # float16, uint32 and the integers of 8 bits
         tensor.bytes.values = np.ascontiguousarray(array).tobytes()

@@ -91,6 +91,6 @@ def _program_labels(program: Any) -> list[str] | list[int]:
                 if operation.type == "classify":
                     binding = operation.inputs["classes"].arguments[0]
                     value = binding.value if binding.WhichOneof("binding") == "value" else constants[binding.name].attributes["val"]
-                    tensor = value.immediateValue.tensor
-                    return list(getattr(tensor, str(tensor.WhichOneof("value"))).values)
+                    tensors = [entry.immediateValue.tensor for entry in value.immediateValue.list.values]
+                    return [getattr(tensor, str(tensor.WhichOneof("value"))).values[0] for tensor in tensors]
     return []

@@ -1,7 +1,7 @@
-"""TensorFlow and coremltools, imported once and together, and small real models that several tests read.
+"""TensorFlow, imported once, and small real models that several tests read.
 
-They are imported while tests are collected: coremltools only converts TensorFlow models if TensorFlow could be imported before it, and other
-tests of the same process import coremltools without it.
+It is imported while tests are collected: coremltools converts TensorFlow models only where it could import TensorFlow itself, and other tests of
+the same process import coremltools and spare themselves what has not been imported by then.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpipe.recipe.schema.convert import Convert
+from mlpipe.recipe.schema.source import Source
+from mlpipe.runtime import load_model
+from mlpipe.sources.table import module_of
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.disable(logging.WARNING)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import keras
     import tensorflow as tf  # noqa: F401
-    import coremltools  # noqa: I001
 logging.disable(logging.NOTSET)
 logging.getLogger("coremltools").setLevel(logging.ERROR)
-
-from mlpipe.recipe.schema.convert import Convert
-from mlpipe.recipe.schema.source import Source
-from mlpipe.runtime import load_model
-from mlpipe.sources.table import module_of
 
 Arrays = Mapping[str, np.ndarray]
 FORMATS = ("neuralnetwork", "mlprogram")

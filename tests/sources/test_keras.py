@@ -55,7 +55,9 @@ def test_description_has_the_models_own_names_shapes_and_types(tools: Any, keras
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.hdf5"])
 def test_predictions_are_keras_own(name: str, tools: Any, keras_file: Callable[..., Source]) -> None:
     model = several()
-    feeds = {key: np.repeat(value, 3, axis=0) * np.arange(1, 4, dtype=value.dtype).reshape(3, *[1] * (value.ndim - 1)) % 10 for key, value in SEVERAL_FEEDS.items()}
+    feeds = {
+        key: np.repeat(value, 3, axis=0) * np.arange(1, 4, dtype=value.dtype).reshape(3, *[1] * (value.ndim - 1)) % 10 for key, value in SEVERAL_FEEDS.items()
+    }
     expected = model.predict(feeds, verbose=0)
     source = keras_file(model, name)
     got = tools.predict(source, feeds)
@@ -209,7 +211,11 @@ def test_modules_that_clash_or_fail_say_so(custom: Path, tmp_path: Path, tools: 
     other.write_text("class Scaled:\n    pass\n")
     broken.write_text("1 / 0\n")
     source = keras_file(keras.Sequential([keras.Input((2,)), layers.Dense(1)]))
-    for modules, message in (([custom, other], "two files of source.modules define Scaled"), ([broken], "ZeroDivisionError"), ([tmp_path / "gone.py"], "cannot be read")):
+    for modules, message in (
+        ([custom, other], "two files of source.modules define Scaled"),
+        ([broken], "ZeroDivisionError"),
+        ([tmp_path / "gone.py"], "cannot be read"),
+    ):
         with pytest.raises(SourceUnreadable, match=message):
             tools.describe(source.model_copy(update={"modules": [str(module) for module in modules]}))
 
