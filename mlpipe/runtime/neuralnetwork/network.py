@@ -13,6 +13,7 @@ from mlpipe.errors import ModelFileInvalid
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.onnx_graph import Dim, Graph
 from mlpipe.runtime.precision import Precision, half_grid
+from mlpipe.weights.neuralnetwork import decode
 
 
 class SizeOf(NamedTuple):
@@ -37,8 +38,6 @@ class Network:
         Shapes: `channel_axis` is the axis along which a quantization has one scale per channel.
         Errors: UnsupportedLayerError where the layer has no or another number of weights; whatever decoding finds wrong.
         """
-        from mlpipe.weights.neuralnetwork import decode
-
         if not weights.ByteSize():
             raise UnsupportedLayerError("it has no weights where it should have some")
         sizes = tuple(int(size) for size in shape)

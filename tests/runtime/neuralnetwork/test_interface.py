@@ -31,6 +31,26 @@ def test_rank_5_mapping_takes_no_rank_2(nn: Any) -> None:
         nn.model(nn.specification([IDENTITY], {"x": (3, 4)}, ["y"], legacy=True)).compile()
 
 
+@pytest.mark.parametrize("kind", ["int64Type", "doubleType", "stringType", "dictionaryType"])
+def test_inputs_that_networks_do_not_have_are_refused(nn: Any, kind: str) -> None:
+    spec = nn.specification([IDENTITY], {"x": (3,)}, ["y"])
+    getattr(spec.description.input[0].type, kind).SetInParent()
+    with pytest.raises(NotExecutable, match="a network input of kind"):
+        nn.model(spec).compile()
+
+
+def test_an_array_without_a_shape_is_refused(nn: Any) -> None:
+    with pytest.raises(NotExecutable, match="without a shape"):
+        nn.model(nn.specification([IDENTITY], {"x": ()}, ["y"])).compile()
+
+
+@pytest.mark.parametrize("number", [65600, 131104])
+def test_arrays_of_other_types_are_computed_as_float32(nn: Any, number: int) -> None:
+    spec = nn.specification([("multiply", ["x"], ["y"], {"alpha": 0.5})], {"x": (3,)}, ["y"])
+    spec.description.input[0].type.multiArrayType.dataType = number
+    assert nn.model(spec).predict({"x": np.asarray([1, 2, 5])})["y"].tolist() == [0.5, 1, 2.5]
+
+
 def image_model(nn: Any, color: int, *layers: Any, mapping: int = 1, preprocessing: list[dict[str, Any]] | None = None) -> Any:
     spec = nn.specification(list(layers) or [IDENTITY], {"x": (1,)}, ["y"])
     image = spec.description.input[0].type.imageType

@@ -47,7 +47,10 @@ def _normalize(net: Network, x: str, axes: Sequence[int], epsilon: float) -> str
 
 @layer("mvn")
 def mean_variance_normalize(net: Network, params: Any, x: str) -> str:
-    """The mean subtracted, within each channel or over all, and the standard deviation divided out where asked for."""
+    """The mean subtracted, within each channel or over all, and the standard deviation divided out where asked for.
+
+    Source: the comment on `epsilon` is word for word the one of batchnorm and l2normalize, whose formulas add it under the root.
+    """
     net.require_rank(x, at_least=3)
     axes = [-3, -2, -1] if params.acrossChannels else [-2, -1]
     if not params.normalizeVariance:
