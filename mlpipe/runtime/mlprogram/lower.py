@@ -12,6 +12,7 @@ from mlpipe.model_files.read import ModelFile
 from mlpipe.runtime.features import Feature, interface
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.mlprogram import ops
+from mlpipe.runtime.mlprogram.control_flow import WITH_BLOCKS
 from mlpipe.runtime.mlprogram.op import OPS, Binding, Build, Operation, bind
 from mlpipe.runtime.mlprogram.values import STORAGE, Constant, Tensor, TensorType, declared_type
 from mlpipe.runtime.onnx_graph import Dim, Graph
@@ -43,7 +44,7 @@ def lower_program(file: ModelFile, precision: Precision) -> tuple[Lowered | None
     for operation in block.operations:
         lowering.add(operation)
     if lowering.missing:
-        return None, lowering.missing
+        return None, list(dict.fromkeys(lowering.missing))
     return lowering.finish(outputs, description.predictedFeatureName, description.predictedProbabilitiesName), []
 
 
@@ -146,17 +147,31 @@ class _Lowering:
 
     def _lower(self, operation: Any) -> None:
         entry = OPS.find(operation.type, self._version)
-        if entry is None:
+        with_blocks = WITH_BLOCKS.get(operation.type)
+        if entry is None and with_blocks is None:
             raise UnsupportedLayerError("the runtime does not have this operation")
-        if operation.blocks:
-            raise UnsupportedLayerError("operations with blocks are not supported")
         declared = tuple(declared_type(output.type) for output in operation.outputs)
         for each in declared:
             if each.dtype not in STORAGE:
                 raise UnsupportedLayerError(f"results of type {each.dtype} are not supported")
-        results = self._call(entry, self._arguments(operation), declared)
+        arguments = self._arguments(operation)
+        if entry is not None:
+            results, keeps_grid = self._call(entry, arguments, declared), entry.keeps_grid
+        elif with_blocks is not None:
+            results, keeps_grid = with_blocks(self, operation, arguments, declared), True
         for output, each, result in zip(operation.outputs, declared, results, strict=True):
-            self._values[output.name] = self._result(result, each, entry.keeps_grid)
+            self._values[output.name] = self._result(result, each, keeps_grid)
+
+    def block(self, block: Any, graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
+        """Lower a block into a graph, its inputs bound to these values, and return its results."""
+        outer = self.graph, self._values
+        self.graph, self._values = graph, {**self._values, **{given.name: value for given, value in zip(block.inputs, inputs, strict=True)}}
+        try:
+            for operation in block.operations:
+                self.add(operation)
+            return [self.tensor(self._named(name)) for name in block.outputs]
+        finally:
+            self.graph, self._values = outer
 
     def _call(self, entry: Operation, arguments: dict[str, list[Binding]], declared: tuple[TensorType, ...]) -> list[str]:
         from onnx.shape_inference import InferenceError
