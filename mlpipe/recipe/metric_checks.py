@@ -15,10 +15,11 @@ from mlpipe.recipe.schema.gate import GateRules
 def plan_metrics(compare: Compare, gates: Mapping[str, GateRules] | None, written: Node, mistakes: Mistakes) -> Compare:
     """Return `compare:` with the gated metrics added; sizes are always known and are left out."""
     listed = _listed(compare, written, mistakes)
+    wanted = {bound.metric for rules in (gates or {}).values() for bound in rules.bounds}  # a shared default may gate no variant of this recipe
     for glob, section in (written.mapping["gate"].mapping if gates is not None else {}).items():
         for key, node in section.mapping.items():
             metric = metric_of(key)
-            if metric is None or metric.against == "nothing" or node.value is None:
+            if metric is None or metric.against == "nothing" or key not in wanted:
                 continue
             path: KeyPath = ("gate", glob, key)
             if metric.name == "psnr_db" and metric.name not in listed:
