@@ -17,6 +17,7 @@ from mlpipe.engine.task_spec import TaskSpec
 from mlpipe.errors import StepFailed
 
 KEY_FORMAT = 1
+"""Raise it where the meaning of a field, or of what the state and the store keep under a key, changes: all older entries are then passed over."""
 ABSENT = "not installed"
 
 Fields = dict[str, Any]

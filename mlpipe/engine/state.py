@@ -88,7 +88,7 @@ class State:
 
 
 class _sqlite_errors:  # noqa: N801 - used as a statement
-    """Give sqlite's "disk is full" the number that the operating system has for it."""
+    """Give what sqlite says of the disk the numbers that the operating system has for it."""
 
     def __enter__(self) -> None:
         pass
@@ -97,21 +97,24 @@ class _sqlite_errors:  # noqa: N801 - used as a statement
         import errno
 
         if isinstance(error, sqlite3.OperationalError):
-            number = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}.get(error.sqlite_errorcode & 0xFF)
+            numbers = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS, sqlite3.SQLITE_CANTOPEN: errno.EACCES}
+            number = numbers.get(error.sqlite_errorcode & 0xFF)
             if number is not None:
                 raise OSError(number, str(error)) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    with disk_errors(path.parent, "free some space, or make the folder writable"):
+    with disk_errors(path.parent, "free some space, or make the folder writable"), _sqlite_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return _connect(path)
-    except sqlite3.DatabaseError:
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                path.with_name(path.name + suffix).unlink()
-        return _connect(path)
+        try:
+            return _connect(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # the disk or another process, not the file's content
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    path.with_name(path.name + suffix).unlink()
+            return _connect(path)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

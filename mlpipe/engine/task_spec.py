@@ -26,7 +26,8 @@ class TaskSpec:
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Role -> name of the task whose artifact (and values) is read. Only digests of these enter the key."""
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Role -> files (or folders, as trees) outside the store; their content is part of the key, their location is not."""
+    """Role -> files (or folders, as trees) outside the store; their content and their names are part of the key. Names are
+    relative to the recipe's folder, outside it to what the role's files share: where a checkout lies does not matter."""
     tools: tuple[str, ...] = ()
     """Distributions whose versions are part of the key, e.g. ("coremltools", "protobuf")."""
     preload: Preload = "main"

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,8 @@ def kind_of(task: str) -> str:
 
 def finished(setting: Setting) -> set[str]:
     """Return the tasks that the state knows to be done."""
-    with sqlite3.connect(setting.state / "state.sqlite3") as connection:
-        names = {row[0] for row in connection.execute("SELECT name FROM tasks")}
-    connection.close()
-    return names
+    with closing(sqlite3.connect(setting.state / "state.sqlite3")) as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM tasks")}
 
 
 def seconds_by_task(setting: Setting) -> dict[str, float]:
@@ -148,9 +147,8 @@ def forget(setting: Setting, kind: str) -> None:
     assert keys, f"no step of kind {kind} has run"
     for key in keys:
         shutil.rmtree(setting.cache / "actions" / key[:2] / key, ignore_errors=True)
-    with sqlite3.connect(setting.state / "state.sqlite3") as connection:
+    with closing(sqlite3.connect(setting.state / "state.sqlite3")) as connection, connection:
         connection.execute("DELETE FROM tasks WHERE name LIKE ?", (f"%:{kind}%",))
-    connection.close()
     shutil.rmtree(setting.state / "snapshots", ignore_errors=True)
     shutil.rmtree(setting.state / "logs", ignore_errors=True)
     for path in (setting.workspace / "build").iterdir():
