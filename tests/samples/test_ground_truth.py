@@ -53,6 +53,14 @@ def test_mistakes_are_named_with_their_line(tmp_path: Path, text: str, labels: l
         read(tmp_path, text, IDS, labels)
 
 
+def test_only_the_first_missing_samples_are_listed(tmp_path: Path) -> None:
+    ids = [f"{index}.png" for index in range(8)]
+    with pytest.raises(SampleUnreadable, match=r"8 sample\(s\) without a label: 0\.png, 1\.png, 2\.png, 3\.png, 4\.png and 3 more; give"):
+        read(tmp_path, "file,label\n", ids)
+    with pytest.raises(SampleUnreadable, match=r"5 sample\(s\) without a label: 0\.png, 1\.png, 2\.png, 3\.png, 4\.png; give"):
+        read(tmp_path, "file,label\n", ids[:5])
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(SampleUnreadable, match=r"absent\.csv: the ground truth cannot be read"):
         read_ground_truth(tmp_path / "absent.csv", IDS, None)

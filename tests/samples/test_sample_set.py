@@ -100,6 +100,19 @@ def test_files_are_sorted_named_below_their_common_folder_and_limited(tmp_path: 
     assert sample_files(Samples.model_validate({"images": f"{tmp_path}/none/*"}))["samples"] == ()
 
 
+def test_names_of_arrays_and_synthetic_samples_are_their_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), y=np.zeros((3, 5)))
+    np.save(tmp_path / "a.npy", np.zeros((2, 9)))
+    for section, expected in (
+        ({"arrays": str(tmp_path / "a.npz")}, ("0", "1", "2")),
+        ({"arrays": str(tmp_path / "a.npy")}, ("0", "1")),
+        ({"synthetic": {"count": 4}}, ("0", "1", "2", "3")),
+        ({"synthetic": {"count": 4}, "limit": 1}, ("0",)),
+    ):
+        samples = Samples.model_validate(section)
+        assert sample_names(samples, sample_files(samples)) == expected
+
+
 @pytest.mark.parametrize("suffix", ["npy", "npz", "compressed", "fortran"])
 def test_arrays_are_samples_along_the_first_axis(tmp_path: Path, opened: Open, suffix: str) -> None:
     values = np.random.default_rng(0).normal(size=(5, 4, 3))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mlpipe.errors import InvalidInput, SampleUnreadable, StepFailed
+from mlpipe.model_files.protobuf import model_pb2
 from mlpipe.samples.predictions import open_predictions
 from mlpipe.sources import table
 from mlpipe.steps import predict
@@ -207,3 +208,35 @@ def test_a_core_ml_reference_is_fed_pixels(tmp_path: Path, step_request: Request
     predict.run(request)
     [(_, row)] = open_predictions(request.output).rows()
     assert row["y"] == pytest.approx(WEIGHTS @ pixels[0])
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_an_image_output_comes_in_the_sources_layout_and_units(tmp_path: Path, step_request: Request, layout: str) -> None:
+    spec = model_pb2().Model()
+    spec.specificationVersion = 4
+    for feature in (spec.description.input.add(name="x"), spec.description.output.add(name="y")):
+        feature.type.imageType.height, feature.type.imageType.width, feature.type.imageType.colorSpace = 2, 3, 20
+    spec.neuralNetwork.imageInputShapeMapping = 1
+    activation = spec.neuralNetwork.layers.add(name="half", input=["x"], output=["y"]).activation
+    activation.linear.alpha, activation.linear.beta = 0.5, 10.0
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.mlmodel").write_bytes(spec.SerializeToString())
+    pixels = np.arange(18, dtype=np.uint8).reshape(1, 2, 3, 3) * 10
+    image = {"color": "rgb", "scale": [1.0] * 3, "bias": [0.0] * 3, "layout": "nhwc", "height": 2, "width": 3}
+    conversion = {
+        "inputs": {"image": "x"},
+        "outputs": {"styled": "y"},
+        "classifier": None,
+        "images": {"image": image},
+        "image_outputs": {"styled": {"color": "rgb", "clip": True, "scale": 255.0, "layout": layout}},
+        "described": {"inputs": [{"name": "image", "shape": [None, 2, 3, 3], "dtype": "float32"}]},
+    }
+    (tmp_path / "model" / "conversion.json").write_text(json.dumps(conversion))
+    asked = parameters("model", {"arrays": "a"}, precision="float32")
+    request = step_request("i", parameters=asked, inputs={"model": tmp_path / "model"}, files=save(tmp_path / "a.npy", pixels))
+    predict.run(request)
+    found = open_predictions(request.output / "float32")
+    [(_, row)] = found.rows()
+    expected = (pixels[0] * 0.5 + 10.0) / 255.0
+    assert row["styled"] == pytest.approx(expected if layout == "nhwc" else expected.transpose(2, 0, 1))
+    assert found.manifest["image_outputs"] == conversion["image_outputs"]
