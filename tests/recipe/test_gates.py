@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
+from mlpipe.recipe.metrics_table import METRICS
 from mlpipe.recipe.plan import Plan
+from mlpipe.recipe.schema.compare import MetricName
 
 BASE = """
 source: {keras: model.keras}
@@ -60,6 +63,10 @@ def test_gated_metrics_are_computed_with_their_parameters(plan_of: Callable[[str
     plan = plan_of(BASE + 'gate:\n  "*": {topk_agreement: ">= 98%", source.cosine: ">= 0.9", size_ratio: "<= 30%", psnr_db: ">= 30", accuracy: ">= 90%"}\n')
     metrics = {spec.name: (spec.k, spec.peak) for spec in plan.compare.metrics}
     assert metrics == {"psnr_db": (None, 255), "topk_agreement": (5, None), "cosine": (None, None), "accuracy": (None, None)}
+
+
+def test_every_metric_of_the_table_can_be_listed() -> None:
+    assert get_args(MetricName) == tuple(METRICS)
 
 
 def test_without_gates_there_are_none(plan_of: Callable[[str], Plan]) -> None:
