@@ -74,11 +74,15 @@ class Constant:
 
 
 def declared_type(value_type: Any) -> TensorType:
-    """Return the type of a MIL `ValueType` that is a tensor.
+    """Return the type of a MIL `ValueType`: a tensor, or a list as the tensor that holds its elements.
 
-    Errors: UnsupportedLayerError for lists, states and other kinds.
+    Errors: UnsupportedLayerError for states, dictionaries and other kinds.
     """
     kind = value_type.WhichOneof("type")
+    if kind == "listType":
+        element = declared_type(value_type.listType.type)
+        # The length is what the list starts with; it may grow.
+        return TensorType(element.dtype, None if element.shape is None else (None, *element.shape))
     if kind != "tensorType":
         raise UnsupportedLayerError(f"values of the kind {kind} are not supported")
     tensor = value_type.tensorType

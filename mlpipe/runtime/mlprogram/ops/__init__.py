@@ -13,6 +13,7 @@ FAMILIES = (
     "gather",
     "image_resizing",
     "linear",
+    "lists",
     "normalization",
     "pooling",
     "quantization",

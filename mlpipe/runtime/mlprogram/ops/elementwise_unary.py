@@ -73,13 +73,13 @@ def rsqrt(build: Build, x: Tensor, epsilon: float = 1e-12) -> str:
     return build.add("Reciprocal", build.add("Sqrt", build.add("Add", x, build.number(epsilon, x))))
 
 
-@op("clip", keeps_grid=True)
+@op("clip")
 def clip(build: Build, x: Tensor, alpha: float, beta: float) -> str:
     """Return x held between alpha and beta."""
     return build.add("Clip", x, build.number(alpha, x), build.number(beta, x))
 
 
-@op("threshold", keeps_grid=True)
+@op("threshold")
 def threshold(build: Build, x: Tensor, alpha: float) -> str:
     """Return the larger of x and alpha."""
     return build.add("Max", x, build.number(alpha, x))
