@@ -45,10 +45,9 @@ def decode(params: Any, shape: Sequence[int], *, channel_axis: int = 0) -> Float
     """
     shape = tuple(int(size) for size in shape)
     try:
-        values = _decode(params, shape, channel_axis)
+        return _decode(params, shape, channel_axis).reshape(shape).astype(np.float32, copy=False)
     except ValueError as error:
         raise ModelFileInvalid(f"a weight of shape {list(shape)} cannot be decoded", why=str(error)) from error
-    return values.reshape(shape).astype(np.float32, copy=False)
 
 
 def floats(repeated: Any) -> FloatArray:
