@@ -44,22 +44,21 @@ def minimum(net: Network, _params: Any, x: str, *others: str) -> str:
 
 def _fold_in(net: Network, operator: str, x: str, others: tuple[str, ...]) -> str:
     for other in others:
-        if net.require_rank(other) > 0:
-            _check_legacy_broadcast(net, x, other)
+        _check_legacy_broadcast(net, x, other)
         x = net.graph.add(operator, x, other)
     return x
 
 
 def _check_legacy_broadcast(net: Network, a: str, b: str) -> None:
-    """Allow what the specification lists: equal ranks, where one tensor may have 1 for its channels, or for height and width together."""
-    shapes = net.graph.shape(a), net.graph.shape(b)
-    if net.require_rank(a) != net.require_rank(b):
-        raise UnsupportedLayerError(f"tensors of rank {len(shapes[0])} and {len(shapes[1])}")
-    lead, planes = [(shape[:-2], shape[-2:]) for shape in shapes], [shape[-2:] for shape in shapes]
-    if planes[0] != planes[1] and (1, 1) not in planes:
-        raise UnsupportedLayerError(f"shapes {_show(shapes[0])} and {_show(shapes[1])}")
-    if any(one != other and 1 not in (one, other) for one, other in zip(lead[0][0], lead[1][0], strict=True)):
-        raise UnsupportedLayerError(f"shapes {_show(shapes[0])} and {_show(shapes[1])}")
+    """Allow what the specification lists: one tensor may have 1 for its batch, its channels, or for height and width together.
+
+    Tensors of fewer dimensions count as having 1 in front, as coremltools' converter takes for granted.
+    """
+    rank = max(2, net.require_rank(a), net.require_rank(b))
+    one, other = ((1,) * (rank - net.require_rank(value)) + net.graph.shape(value) for value in (a, b))
+    planes_fit = one[-2:] == other[-2:] or (1, 1) in (one[-2:], other[-2:])
+    if not planes_fit or any(size != wanted and 1 not in (size, wanted) for size, wanted in zip(one[:-2], other[:-2], strict=True)):
+        raise UnsupportedLayerError(f"shapes {_show(net.graph.shape(a))} and {_show(net.graph.shape(b))}")
 
 
 def _show(shape: tuple[Dim, ...]) -> str:
