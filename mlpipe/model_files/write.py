@@ -84,8 +84,12 @@ def _manifest(items: dict[str, str]) -> str:
 
 
 def _drop_volatile_metadata(spec: Any) -> None:
+    description = spec.description
     for key in VOLATILE_METADATA:
-        spec.description.metadata.userDefined.pop(key, None)
+        if key in description.metadata.userDefined:
+            del description.metadata.userDefined[key]
+    if description.HasField("metadata") and not description.metadata.ByteSize():
+        description.ClearField("metadata")
     kind = spec.WhichOneof("Type")
     if kind in ("pipeline", "pipelineClassifier", "pipelineRegressor"):
         holder = getattr(spec, kind)

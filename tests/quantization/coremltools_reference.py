@@ -13,7 +13,7 @@ import numpy as np
 
 
 class _Hidden(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the signature of an importer
         if name.partition(".")[0] in ("tensorflow", "torch"):
             raise ModuleNotFoundError(name)
 
@@ -61,7 +61,7 @@ def neural_network() -> object:
 
 def ml_program(target, precision) -> object:
     """Convolution, transposed convolution, matmul both ways, linear, an embedding, a bias-like constant, and one layer with tiny weights."""
-    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil import Builder as mb  # noqa: N813 - its usual name
 
     @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, 8, 8))], opset_version=target)
     def program(x):
@@ -101,7 +101,16 @@ def build(folder: Path) -> None:
 def quantize_network(spec, folder: Path) -> None:
     from coremltools.models.neural_network.quantization_utils import quantize_weights
 
-    for bits, mode in ((16, "linear"), (8, "linear"), (5, "linear"), (3, "linear"), (1, "linear"), (8, "linear_symmetric"), (6, "linear_lut"), (2, "linear_lut")):
+    for bits, mode in (
+        (16, "linear"),
+        (8, "linear"),
+        (5, "linear"),
+        (3, "linear"),
+        (1, "linear"),
+        (8, "linear_symmetric"),
+        (6, "linear_lut"),
+        (2, "linear_lut"),
+    ):
         model = ct.models.MLModel(spec, skip_model_load=True)
         quantized = quantize_weights(model, bits, mode)
         ct.models.utils.save_spec(getattr(quantized, "_spec", quantized), str(folder / f"network-{mode}-{bits}.mlmodel"))

@@ -6,7 +6,7 @@ import pytest
 from mlpipe.errors import QuantizationFailed, RecipeError
 from mlpipe.weights.inventory import stored_weights
 
-TABLES = '''
+TABLES = """
 import numpy as np
 
 calls = []
@@ -45,7 +45,7 @@ def raises(weights, bits, name):
 def spoils_its_input(weights, bits, name):
     weights[:] = 0
     return np.linspace(-4, 4, 2 ** bits)
-'''
+"""
 
 
 @pytest.fixture
