@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import shutil
 import urllib.error
@@ -42,13 +43,15 @@ def run(request: StepRequest) -> StepResult:
 def _copy(source: Source, files: tuple[Path, ...], folder: Path) -> None:
     """Copy a file, a folder, or the several files of a checkpoint."""
     if not files:
-        raise SourceUnreadable("there is no such model", where=source.location)
+        raise SourceUnreadable("there is no such model", where=file_name(source))
+    if source.sha256 is not None and (len(files) > 1 or files[0].is_dir()):
+        raise RecipeError("source.sha256: only a single file has a checksum", where=file_name(source), fix="remove it: the content is part of the build's key")
     for path in files:
         if path.is_dir():
             shutil.copytree(path, folder / path.name)
         else:
             shutil.copyfile(path, folder / path.name)
-            if source.sha256 is not None and len(files) == 1:
+            if source.sha256 is not None:
                 _check(source.sha256, hashlib.sha256(path.read_bytes()).hexdigest(), path.name)
 
 
@@ -57,8 +60,7 @@ def _download(source: Source, target: Path, request: StepRequest) -> None:
     url = source.location
     if urlsplit(url).scheme not in _SCHEMES:
         raise RecipeError(f"source.{source.kind}: {url} is no URL that mlpipe fetches", fix=f"use one of {', '.join(_SCHEMES)}")
-    if source.sha256 is None:
-        raise RecipeError(f"source.sha256: {url} needs the checksum of the file", fix="add `sha256:`, as sha256sum prints it")
+    assert source.sha256 is not None, "the schema demands it"
     digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response, target.open("wb") as file:  # noqa: S310 (the scheme is checked above)
@@ -68,7 +70,7 @@ def _download(source: Source, target: Path, request: StepRequest) -> None:
                 digest.update(chunk)
                 done += len(chunk)
                 request.progress(done, total, f"downloading {target.name}")
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise SourceUnreadable("the model cannot be downloaded", where=url, why=str(error)) from error
     if total and done != total:
         raise SourceUnreadable("the download broke off", where=url, why=f"{done} of {total} bytes came", fix="run again")

@@ -21,6 +21,7 @@ from mlpipe.recipe.schema.convert import Convert
 from mlpipe.recipe.schema.source import Source
 from mlpipe.runtime import load_model
 from mlpipe.sources.table import module_of
+from mlpipe.steps.step import no_progress
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.disable(logging.WARNING)
@@ -33,10 +34,6 @@ logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 Arrays = Mapping[str, np.ndarray]
 FORMATS = ("neuralnetwork", "mlprogram")
-
-
-def no_progress(done: float, total: float, what: str) -> None:
-    """Ignore progress."""
 
 
 def snr_db(reference: np.ndarray, candidate: np.ndarray) -> float:
