@@ -31,7 +31,7 @@ def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, fold
     with tempfile.TemporaryDirectory() as scratch:
         current = model
         for index, step in enumerate(steps):
-            progress(index, len(steps), f"{step.method} {step.bits}")
+            progress(index, len(steps), step.method if step.method == "float16" else f"{step.method} {step.bits} bits")
             last = index == len(steps) - 1
             current, outcomes = _apply(current, step, output if last else Path(scratch) / f"{index}{output.suffix}", folder)
             records = check_written(current, outcomes)

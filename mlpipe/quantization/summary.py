@@ -34,7 +34,7 @@ def notes(records: Sequence[WeightRecord]) -> tuple[str, ...]:
     for record in records:
         if record.skipped is not None and sum(size > 1 for size in record.shape) > 1:
             by_reason[record.skipped].append(record.name)
-    return tuple(f"{_listed(names)} stayed as {'it was' if len(names) == 1 else 'they were'}: {reason}" for reason, names in by_reason.items())
+    return tuple(f"{_listed(names)} stayed as {'it was: it' if len(names) == 1 else 'they were: each'} {reason}" for reason, names in by_reason.items())
 
 
 def _listed(names: Sequence[str]) -> str:

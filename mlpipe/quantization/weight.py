@@ -62,14 +62,14 @@ def grid_of(weight: Weight, step: QuantizeStep) -> tuple[int, ...]:
     if granularity == "per_grouped_channel":
         size = step.group_size or channels
         if channels % size:
-            raise SkippedWeight(f"its {channels} channels do not divide into groups of {size}")
+            raise SkippedWeight(f"has {channels} channels, which do not divide into groups of {size}")
         grid[weight.channel_axis] = channels // size
         return tuple(grid)
     grid[weight.channel_axis] = channels
     if granularity == "per_block" and weight.input_axis is not None:
         size = step.block_size or shape[weight.input_axis]
         if shape[weight.input_axis] % size:
-            raise SkippedWeight(f"its {shape[weight.input_axis]} inputs do not divide into blocks of {size}")
+            raise SkippedWeight(f"has {shape[weight.input_axis]} inputs, which do not divide into blocks of {size}")
         grid[weight.input_axis] = shape[weight.input_axis] // size
     return tuple(grid)
 

@@ -142,7 +142,7 @@ def test_a_step_that_changes_nothing_fails(network, program, run_steps):
 def test_blocks_that_do_not_divide_a_weight_leave_it_with_the_reason(program, run_steps):
     records, _ = run_steps(program, {"method": "linear", "bits": 4, "granularity": "per_block", "block_size": 8})
     reasons = {record.name: record.skipped for record in records}
-    assert reasons["conv_weight_0_to_fp16"] == "its 3 inputs do not divide into blocks of 8"
+    assert reasons["conv_weight_0_to_fp16"] == "has 3 inputs, which do not divide into blocks of 8"
     with pytest.raises(QuantizationFailed, match="changed no weight"):
         run_steps(program, {"method": "kmeans", "bits": 4, "granularity": "per_grouped_channel", "group_size": 7})
 
