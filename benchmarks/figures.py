@@ -1,6 +1,6 @@
 """The figures in the README: a cold run, a run with nothing to do, `--help`, and what a further variant costs.
 
-Usage: python benchmarks/figures.py [--quick]. Copies the repository's recipes into a temporary workspace with an empty cache.
+Usage: python benchmarks/figures.py. Copies the repository's recipes into a temporary workspace with an empty cache.
 Seconds of CPU are of the whole process tree; wall seconds depend on what else the machine does.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import shutil
 import statistics
@@ -57,24 +56,21 @@ def workspace(folder: Path) -> Path:
     return folder
 
 
-def steps_cpu(folder: Path, recipe: str) -> float:
-    """Return the CPU seconds that a recipe's own steps recorded."""
-    report = json.loads((folder / "build" / recipe / "report.json").read_text())
-    return sum(task.get("cpu_seconds", 0.0) for task in report["tasks"].values())
-
-
 def further_variant(folder: Path) -> tuple[float, int]:
-    """Return the CPU seconds that a variant of the digits recipe costs beyond its own steps, and over how many variants it was measured."""
+    """Return the CPU seconds that a variant of the digits recipe costs beyond its own steps, and over how many variants it was measured.
+
+    The recipe runs with two compressed widths, then with all: what the second run takes, less what the steps themselves took, is overhead.
+    """
     recipe = folder / "recipes" / "digits" / "recipe.yaml"
     text = recipe.read_text()
-    recipe.write_text(re.sub(re.escape(WIDE), NARROW, text).replace("lut-4", "lut-8").replace("  linear-2:", "  linear-8:"))
+    narrow = text.replace(WIDE, NARROW).replace("variant: lut-4", "variant: lut-8")
+    recipe.write_text("".join(line for line in narrow.splitlines(keepends=True) if not line.lstrip().startswith(("linear-2:", "lut-2:"))))
     timed(folder, "run", str(recipe))
     recipe.write_text(text)
-    wide = timed(folder, "run", str(recipe))
-    added = 2 * (WIDE.count(",") - NARROW.count(","))
-    report = json.loads((folder / "build" / "digits" / "report.json").read_text())
-    ran = sum(task.get("cpu_seconds", 0.0) for task in report["tasks"].values() if task.get("outcome") == "ran")
-    return (wide.cpu - ran) / added, added
+    wide = timed(folder, "run", str(recipe), "--json")
+    tasks = json.loads(wide.output)["tasks"]
+    added = sum(name.startswith("digits:quantize:") and task["outcome"] == "ran" for name, task in tasks.items())
+    return (wide.cpu - sum(task["cpu_seconds"] for task in tasks.values())) / added, added
 
 
 def main() -> None:
@@ -85,7 +81,8 @@ def main() -> None:
         cold = timed(folder, "run")
         rows.append(("`mlpipe run`, cold: three recipes, 25 variants", "120 s", f"{cold.wall:.0f} s ({cold.cpu:.0f} s CPU)"))
         again = [timed(folder, "run") for _ in range(5)]
-        rows.append(("`mlpipe run` again", "1 s", f"{statistics.median(run.wall for run in again):.2f} s ({statistics.median(run.cpu for run in again):.2f} s CPU)"))
+        wall, cpu = (statistics.median(getattr(run, key) for run in again) for key in ("wall", "cpu"))
+        rows.append(("`mlpipe run` again", "1 s", f"{wall:.2f} s ({cpu:.2f} s CPU)"))
         rows.append(("`mlpipe --help`, CPU", "0.15 s", f"{median_cpu(folder, '--help').cpu:.2f} s"))
     with tempfile.TemporaryDirectory() as name:
         cost, added = further_variant(workspace(Path(name)))

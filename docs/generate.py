@@ -133,7 +133,8 @@ def errors_page() -> str:
 
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MlpipeError)]
     lines = ["# Errors", "", "| code | name | exit code | what it says |", "|---|---|---|---|"]
-    lines += [f"| {kind.code} | {kind.__name__} | {int(kind.exit_code)} | {(kind.__doc__ or '').splitlines()[0]} |" for kind in sorted(kinds, key=lambda kind: kind.code)]
+    kinds.sort(key=lambda kind: kind.code)
+    lines += [f"| {kind.code} | {kind.__name__} | {int(kind.exit_code)} | {(kind.__doc__ or '').splitlines()[0]} |" for kind in kinds]
     lines += ["", "| exit code | name |", "|---|---|", *(f"| {int(code)} | {code.name.lower().replace('_', ' ')} |" for code in ExitCode)]
     return "\n".join(lines)
 
