@@ -159,7 +159,7 @@ class _Tasks:
     def predict(self, variant: str, samples: Samples) -> TaskSpec:
         """Run a variant on the portable runtime."""
         parameters = {"side": "model", "precision": self.plan.compare.precision, **self.prediction_parameters(samples)}
-        inputs = {"model": self.model_task(variant), "conversion": self.task("convert"), "source": self.task("source")}
+        inputs = {"model": self.model_task(variant), "conversion": self.task("convert")}
         return self.spec("predict", variant, step="predict", parameters=parameters, profile=_RUNTIME, inputs=inputs, files=sample_files(samples))
 
     def compare(self, variant: str, samples: Samples) -> TaskSpec:

@@ -16,6 +16,8 @@ def run(request: StepRequest) -> StepResult:
     source = with_modules_in(Source.model_validate(request.parameters["source"]), request.folder)
     convert = _with_labels(Convert.model_validate(request.parameters["convert"] or {}), request)
     conversion = module_of(source).convert(source, model_path(source, request.inputs["source"]), convert, request.output)
+    description = json.loads((request.inputs["source"] / "description.json").read_text(encoding="utf-8"))
+    conversion["described"] = {"inputs": description["inputs"]}  # what is fed, so that no later step reads the source itself
     (request.output / "conversion.json").write_text(json.dumps(conversion, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return StepResult(values={"conversion": conversion})
 

@@ -115,7 +115,7 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
     models = {precision: load_model(path, precision=precision) for precision in precisions}
     writers = {precision: PredictionWriter(_folder(request.output / precision)) for precision in precisions}
     images = {name: _resolved(image) for name, image in conversion["images"].items()}
-    described = _with_defaults(_described(conversion, request), _declared_inputs(request))
+    described = _with_defaults(conversion["described"]["inputs"], _declared_inputs(request))
     sample_set = open_samples(samples, request.files, described, images)
     for done, sample in enumerate(sample_set, 1):
         for precision, writer in writers.items():
@@ -145,13 +145,6 @@ def model_file(artifact: Path) -> Path:
 def _conversion(request: StepRequest) -> Json:
     folder = request.inputs.get("conversion", request.inputs["model"])
     return json.loads((folder / "conversion.json").read_text(encoding="utf-8"))
-
-
-def _described(conversion: Mapping[str, Json], request: StepRequest) -> Sequence[Mapping[str, Json]]:
-    """Return the source's inputs, which the conversion keeps."""
-    if "described" in conversion:
-        return conversion["described"]["inputs"]  # type: ignore[no-any-return]
-    return request.values["source"]["description"]["inputs"]  # type: ignore[no-any-return]
 
 
 def _resolved(image: Mapping[str, Any]) -> ResolvedImage:
