@@ -37,7 +37,7 @@ def timed(folder: Path, *words: str) -> Timing:
     """Run mlpipe in a folder and return what it took. Units: seconds."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"MLPIPE_CACHE": str(folder / "cache")}
-    done = subprocess.run([*MLPIPE, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([*MLPIPE, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         sys.exit(f"mlpipe {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")

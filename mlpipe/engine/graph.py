@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from mlpipe.engine.task_spec import Preload, TaskSpec
 from mlpipe.recipe.plan import CONVERTED, Plan
@@ -83,7 +83,7 @@ class _Tasks:
 
     def spec(self, *name: str, step: str, parameters: Mapping[str, Any], profile: _Profile | None = None, **rest: Any) -> TaskSpec:
         """Return a task with what follows from its recipe filled in."""
-        timeouts = self.plan.workers.timeout_seconds
+        timeouts: Mapping[str, float] = dict(self.plan.workers.timeout_seconds)
         tools = rest.pop("tools", profile.tools if profile else ())
         return TaskSpec(
             name=self.task(*name),
@@ -169,7 +169,8 @@ class _Tasks:
             inputs["converted"] = self.task("predict", CONVERTED)
         if self.has_source_outputs:
             inputs["source"] = self.task("predict", "source")
-        files = {role: (Path(value),) for role, value in (("ground_truth", samples.ground_truth), ("labels", samples.labels)) if _is_path(value)}
+        named = {"ground_truth": samples.ground_truth, "labels": samples.labels}
+        files: dict[str, tuple[Path, ...]] = {role: (Path(value),) for role, value in named.items() if _is_path(value)}
         if samples.ground_truth is not None and "ground_truth" not in files:
             files |= sample_files(samples)  # the labels are an array of the samples' own .npz
         parameters = {
@@ -236,7 +237,7 @@ class _Tasks:
         return Path(os.path.relpath(path, self.plan.folder)).as_posix()
 
 
-def _is_path(value: object) -> bool:
+def _is_path(value: object) -> TypeGuard[str]:
     """Whether a samples key names a file (and not a key of an .npz, or a list of labels)."""
     return isinstance(value, str) and not value.startswith("key:")
 

@@ -69,7 +69,11 @@ def _image_color(shape: Sequence[int | None] | None) -> str | None:
 
 
 def _quantize() -> str:
-    return "quantize:\n  linear: {method: linear, bits: [8]}      # a list makes variants: linear-8 ...\n  lut: {method: kmeans, bits: [8, 6]}      # lut-8, lut-6\n"
+    return (
+        "quantize:\n"
+        "  linear: {method: linear, bits: [8]}      # a list makes variants: linear-8 ...\n"
+        "  lut: {method: kmeans, bits: [8, 6]}      # lut-8, lut-6\n"
+    )
 
 
 def _compare(description: Description, *, has_source: bool) -> str:
