@@ -38,6 +38,9 @@ def upsample_bilinear(
     if align_corners and half_pixel:
         raise UnsupportedLayerError("align_corners together with half_pixel_centers is not supported")
     mode = "STRICT_ALIGN_CORNERS" if align_corners else ("UNALIGN_CORNERS" if half_pixel else "DEFAULT")
+    scales = scale_factor_height, scale_factor_width
+    if not all(isinstance(size, int) for size in x.shape[-2:]) and all(scale == int(scale) for scale in scales):
+        return _varying(build, x, scales, mode)
     height = math.floor(x.size(-2, "upsample_bilinear") * scale_factor_height)
     width = math.floor(x.size(-1, "upsample_bilinear") * scale_factor_width)
     return _bilinear(build, x, height, width, mode)
@@ -49,11 +52,34 @@ def resize_bilinear(build: Build, x: Tensor, target_size_height: int = 1, target
     return _bilinear(build, x, target_size_height, target_size_width, sampling_mode)
 
 
+@op("resize", since="iOS17")
+def resize(build: Build, x: Tensor, shape: tuple[int, ...], resized_dims: int, interpolation_mode: str = "LINEAR", sampling_mode: str = "DEFAULT") -> str:
+    """Return the image with its last two dimensions resized to the last two of shape, where 0 keeps a size."""
+    if resized_dims != 2:
+        raise UnsupportedLayerError(f"resized_dims {resized_dims} is not supported")
+    height, width = (wanted or x.size(axis, "resize") for axis, wanted in zip((-2, -1), shape[-2:], strict=True))
+    if interpolation_mode == "LINEAR":
+        return _bilinear(build, x, height, width, sampling_mode)
+    if interpolation_mode != "NEAREST_NEIGHBOR" or sampling_mode != "DEFAULT":
+        raise UnsupportedLayerError(f"interpolation_mode {interpolation_mode!r} with sampling_mode {sampling_mode!r} is not supported")
+    return _repeat(build, x, height / x.size(-2, "resize"), width / x.size(-1, "resize"))
+
+
 def _repeat(build: Build, x: Tensor, height: float, width: float) -> str:
     if height != int(height) or width != int(width):
         raise UnsupportedLayerError("a scale that is no whole number is not supported: which pixel is nearest is not documented")
     scales = build.floats([1.0] * (x.rank - 2) + [height, width])
     return build.add("Resize", x, None, scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+
+ONNX_MODES = {"STRICT_ALIGN_CORNERS": "align_corners", "UNALIGN_CORNERS": "half_pixel", "DEFAULT": "asymmetric"}
+"""Sampling modes that ONNX has too."""
+
+
+def _varying(build: Build, x: Tensor, scales: tuple[float, float], mode: str) -> str:
+    """Return the image enlarged by whole numbers, where its size is only known when the graph runs."""
+    given = build.floats([1.0] * (x.rank - 2) + list(scales))
+    return build.add("Resize", x, None, given, mode="linear", coordinate_transformation_mode=ONNX_MODES[mode])
 
 
 def _bilinear(build: Build, x: Tensor, height: int, width: int, mode: str) -> str:

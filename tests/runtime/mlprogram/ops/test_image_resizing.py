@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlpipe.errors import NotExecutable
+
 X = np.random.default_rng(10).standard_normal((2, 3, 4, 5)).astype(np.float32)
 
 GRIDS = {
@@ -65,3 +67,34 @@ def test_resize_to_one_pixel(run) -> None:
 def test_upsample_bilinear(run, flags, mode, scale) -> None:
     (result,) = run(lambda mb, x: mb.upsample_bilinear(x=x, scale_factor_height=scale, scale_factor_width=scale, **flags), {"x": X})
     np.testing.assert_allclose(result, resize(X, int(4 * scale), int(5 * scale), mode), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "mode"),
+    [
+        ({"align_corners": True}, "STRICT_ALIGN_CORNERS"),
+        ({"align_corners": False}, "UNALIGN_CORNERS"),
+        ({"align_corners": False, "half_pixel_centers": False}, "DEFAULT"),
+    ],
+    ids=str,
+)
+def test_upsample_bilinear_of_a_size_that_varies(mil, run, flags, mode) -> None:
+    sizes = mil.ct.RangeDim(2, 10), mil.ct.RangeDim(2, 10)
+    options = {"shapes": {"x": (2, 3, mil.symbol(), mil.symbol())}, "inputs": [mil.ct.TensorType("x", shape=mil.ct.Shape((2, 3, *sizes)))]}
+    (result,) = run(lambda mb, x: mb.upsample_bilinear(x=x, scale_factor_height=3, scale_factor_width=2, **flags), {"x": X}, **options)
+    np.testing.assert_allclose(result, resize(X, 12, 10, mode), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", GRIDS)
+def test_resize_linear(run, mode) -> None:
+    options = {"resized_dims": np.uint32(2), "interpolation_mode": "LINEAR", "sampling_mode": mode}
+    (result,) = run(lambda mb, x: mb.resize(x=x, shape=np.asarray([9, 7, 0], np.int32), **options), {"x": X})
+    np.testing.assert_allclose(result, resize(X, 7, 5, mode), rtol=1e-4, atol=1e-5)
+
+
+def test_resize_nearest(run) -> None:
+    options = {"resized_dims": np.uint32(2), "interpolation_mode": "NEAREST_NEIGHBOR", "sampling_mode": "DEFAULT"}
+    (result,) = run(lambda mb, x: mb.resize(x=x, shape=np.asarray([8, 15], np.int32), **options), {"x": X})
+    np.testing.assert_array_equal(result, X.repeat(2, axis=2).repeat(3, axis=3))
+    with pytest.raises(NotExecutable, match="no whole number"):
+        run(lambda mb, x: mb.resize(x=x, shape=np.asarray([6, 15], np.int32), **options), {"x": X})
