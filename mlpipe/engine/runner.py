@@ -61,6 +61,7 @@ class StepRunner(Runner):  # type: ignore[misc]
         self._pool: Pool | None = None
         self._stack = ExitStack()
         self._ready: deque[Any] = deque()
+        self._causes: dict[str, list[str]] = {}  # of the tasks that are not run: the failed ones
         self._running: dict[str, _Running] = {}
 
     def run_tasks(self, dispatcher: Any) -> None:
@@ -95,12 +96,8 @@ class StepRunner(Runner):  # type: ignore[misc]
         if node.run_status == "up-to-date":
             self._report(settled(self.build, name, Outcome.UP_TO_DATE))
             return
-        causes = sorted({cause for bad in node.bad_deps for cause in self._root_causes(bad.task.name)})
+        causes = self._causes[name] = sorted({cause for bad in node.bad_deps for cause in self._causes.get(bad.task.name, [bad.task.name])})
         self._report(TaskResult(name, Outcome.NOT_RUN, f"not run because {', '.join(causes)} failed", log=self._log(name)))
-
-    def _root_causes(self, name: str) -> list[str]:
-        result = self.results[name]
-        return [name] if result.outcome is Outcome.FAILED else result.why.removeprefix("not run because ").removesuffix(" failed").split(", ")
 
     def _run_here(self, node: Any) -> bool:
         """Settle a task in this process if it can be; else it becomes ready for a worker."""
