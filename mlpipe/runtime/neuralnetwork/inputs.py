@@ -16,7 +16,6 @@ from mlpipe.runtime.features import Feature
 from mlpipe.runtime.feeding import STORAGE
 from mlpipe.runtime.neuralnetwork.network import Network, SizeOf
 from mlpipe.runtime.onnx_graph import Dim
-from mlpipe.runtime.precision import round_to_half
 
 RANK5 = 0
 """The value of both mapping enums that makes [sequence, batch, channel, height, width] of every input."""
@@ -36,7 +35,8 @@ def add_inputs(net: Network, network: Any, features: Sequence[Feature]) -> None:
                 value = net.reshape(value, [1, 1, *(SizeOf(value, axis) for axis in (1, 2, 3))])
         elif network.arrayInputShapeMapping == RANK5:
             value = _rank5(net, feature, value)
-        net.values[feature.name] = round_to_half(net.graph, value, net.precision)
+        # Whole numbers are indices, which no kernel rounds.
+        net.values[feature.name] = value if feature.dtype.startswith("int") else net.round(value)
 
 
 def _declare(net: Network, feature: Feature) -> str:

@@ -15,7 +15,7 @@ from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.neuralnetwork.outputs import add_outputs, classifier_of
 from mlpipe.runtime.neuralnetwork.registry import LayerFunction
 from mlpipe.runtime.onnx_graph import Graph
-from mlpipe.runtime.precision import Precision, round_to_half
+from mlpipe.runtime.precision import Precision
 
 FIRST_LAYERS = 500
 """Field numbers of layer types up to this one are those of the first three specifications, whose tensors all have rank 5."""
@@ -81,7 +81,7 @@ def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
     if len(outputs) != len(layer.output):
         raise UnsupportedLayerError(f"{len(layer.output)} outputs where it makes {len(outputs)}")
     outputs = [net.at_least_1d(output) for output in outputs]
-    return outputs if lowering.keeps_grid else [round_to_half(net.graph, output, net.precision) for output in outputs]
+    return outputs if lowering.keeps_grid else [net.round(output) for output in outputs]
 
 
 def _call(net: Network, function: LayerFunction, layer: Any, kind: str) -> list[str]:

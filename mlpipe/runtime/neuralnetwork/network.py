@@ -12,7 +12,7 @@ import numpy as np
 from mlpipe.errors import ModelFileInvalid
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.onnx_graph import Dim, Graph
-from mlpipe.runtime.precision import Precision, half_grid
+from mlpipe.runtime.precision import Precision, half_grid, round_to_half
 from mlpipe.weights.neuralnetwork import decode
 
 
@@ -32,8 +32,8 @@ class Network:
     values: dict[str, str] = field(default_factory=dict)
     """The network's name of a value -> the graph's."""
 
-    def array(self, weights: Any, shape: Sequence[int], *, channel_axis: int = 0) -> np.ndarray:
-        """Return the weights of a layer as float32, on the float16 grid where that is the precision.
+    def array(self, weights: Any, shape: Sequence[int], *, channel_axis: int = 0, rounded: bool = True) -> np.ndarray:
+        """Return the weights of a layer as float32, on the float16 grid where that is the precision and they are to be rounded.
 
         Shapes: `channel_axis` is the axis along which a quantization has one scale per channel.
         Errors: UnsupportedLayerError where the layer has no or another number of weights; whatever decoding finds wrong.
@@ -45,11 +45,18 @@ class Network:
             value = decode(weights, sizes, channel_axis=channel_axis)
         except ValueError as error:
             raise ModelFileInvalid(f"a weight of shape {list(sizes)} has another number of values", why=str(error)) from error
-        return half_grid(value) if self.precision is Precision.FLOAT16 else value
+        return half_grid(value) if rounded and self.precision is Precision.FLOAT16 else value
 
     def weight(self, weights: Any, shape: Sequence[int], *, channel_axis: int = 0) -> str:
         """Return the weights of a layer as a constant of the graph."""
         return self.graph.constant(self.array(weights, shape, channel_axis=channel_axis), hint="weight")
+
+    def round(self, value: str) -> str:
+        """Return a value on the float16 grid where that is the precision; known whole numbers from -1 on are indices and sizes, and stay."""
+        constant = self.graph.value_of(value)
+        if constant is not None and np.array_equal(constant, np.trunc(constant)) and constant.min(initial=0) >= -1:
+            return value
+        return round_to_half(self.graph, value, self.precision)
 
     def scalar(self, value: float) -> str:
         """Return a float32 constant without dimensions: a parameter of a layer, which no precision rounds."""

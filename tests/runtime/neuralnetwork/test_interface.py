@@ -197,6 +197,24 @@ def test_flexible_sizes(nn: Any, size: int) -> None:
         nn.close(value, expected[name])
 
 
+def test_flexible_sizes_of_a_legacy_network(nn: Any) -> None:
+    kernel = {"outputChannels": 2, "kernelChannels": 3, "same": {}, "weights": nn.weights(nn.random(2, 3, 3, 3))}
+    layers = [
+        ("convolution", ["x"], ["c"], kernel),
+        ("pooling", ["c"], ["p"], {"kernelSize": [2, 2], "stride": [2, 2], "valid": {}}),
+        ("softmax", ["p"], ["y"], {}),
+    ]
+    flexible = nn.specification(layers, {"x": (3, 6, 6)}, ["y"], legacy=True)
+    ranges = flexible.description.input[0].type.multiArrayType.shapeRange.sizeRanges
+    for low, high in ((3, 3), (4, 20), (4, -1)):
+        ranges.add(lowerBound=low, upperBound=high)
+    x = nn.random(3, 8, 11)
+    fixed = nn.specification(layers, {"x": x.shape}, ["y"], legacy=True)
+    result = nn.model(flexible).predict({"x": x})["y"]
+    assert result.shape == (2, 4, 5)
+    nn.close(result, nn.model(fixed).predict({"x": x})["y"])
+
+
 def test_a_layer_that_needs_a_fixed_size_is_refused_where_it_is_flexible(nn: Any) -> None:
     spec = nn.specification([("upsample", ["x"], ["y"], {"scalingFactor": [2, 2]})], {"x": (1, 6, 6)}, ["y"])
     ranges = spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges

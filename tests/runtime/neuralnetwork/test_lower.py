@@ -82,6 +82,33 @@ def test_indices_and_sizes_are_not_rounded(nn: Any) -> None:
     assert nn.run("getShape", {}, x, precision="float16").tolist() == [4099]
 
 
+def test_sizes_made_of_constants_are_not_rounded(nn: Any) -> None:
+    layers = [
+        ("loadConstantND", [], ["n"], {"shape": [1], "data": nn.weights([4099])}),
+        ("loadConstantND", [], ["third"], {"shape": [1], "data": nn.weights([1 / 3])}),
+        ("add", ["n"], ["m"], {"alpha": 2}),
+        ("reshapeDynamic", ["x", "m"], ["r"], {}),
+        ("addBroadcastable", ["r", "third"], ["y"], {}),
+    ]
+    result = nn.model(nn.specification(layers, {"x": (1, 4101)}, ["y"]), "float16").predict({"x": np.zeros((1, 4101))})
+    np.testing.assert_array_equal(result["y"], np.full(4101, half(1 / 3)))
+
+
+def test_a_mask_of_large_negative_constants_overflows(nn: Any) -> None:
+    layers = [("loadConstantND", [], ["mask"], {"shape": [2], "data": nn.weights([0, -1e9])}), ("addBroadcastable", ["x", "mask"], ["y"], {})]
+    spec = nn.specification(layers, {"x": (2,)}, ["y"])
+    assert nn.model(spec, "float16").predict({"x": np.ones(2)})["y"].tolist() == [1, -np.inf]
+
+
+def test_inputs_of_whole_numbers_are_not_rounded(nn: Any) -> None:
+    table = np.arange(4100, dtype=np.float32) % 7
+    params = {"vocabSize": 4100, "embeddingSize": 1, "weights": nn.weights(table)}
+    spec = nn.specification([("embeddingND", ["x"], ["y"], params)], {"x": (3, 1)}, ["y"])
+    spec.description.input[0].type.multiArrayType.dataType = 131104
+    ids = np.asarray([[2049], [4099], [4097]])
+    np.testing.assert_array_equal(nn.model(spec, "float16").predict({"x": ids})["y"], ids % 7)
+
+
 def packed(levels: np.ndarray, bits: int) -> bytes:
     """Pack levels with the most significant bit first, as NeuralNetwork files have them."""
     text = "".join(format(int(level), f"0{bits}b") for level in levels.reshape(-1))

@@ -11,18 +11,18 @@ from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.neuralnetwork.registry import layer
 
 
-@layer("loadConstant", keeps_grid=True)
+@layer("loadConstant")
 def load_constant(net: Network, params: Any) -> str:
     """A constant [C, H, W], as a tensor of rank 5."""
     if len(params.shape) != 3:
         raise UnsupportedLayerError(f"a constant of shape {list(params.shape)}")
-    return net.graph.constant(net.array(params.data, params.shape).reshape(1, 1, *params.shape), hint="weight")
+    return net.graph.constant(net.array(params.data, params.shape, rounded=False).reshape(1, 1, *params.shape), hint="weight")
 
 
-@layer("loadConstantND", keeps_grid=True)
+@layer("loadConstantND")
 def load_constant_nd(net: Network, params: Any) -> str:
     """A constant of any shape."""
-    return net.weight(params.data, params.shape)
+    return net.graph.constant(net.array(params.data, params.shape, rounded=False), hint="weight")
 
 
 @layer("fillStatic")
