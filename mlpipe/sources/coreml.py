@@ -13,8 +13,8 @@ from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.model_files.write import write_canonical
 from mlpipe.recipe.schema.convert import Convert
 from mlpipe.recipe.schema.source import Source
-from mlpipe.sources.conversion.float32_size import float32_size_bytes
 from mlpipe.sources.coreml_features import image_of, inputs_of, labels_of, outputs_of
+from mlpipe.weights.inventory import float32_size_bytes
 
 Arrays = dict[str, np.ndarray]
 Runtime = Callable[[Path, Iterable[Arrays]], Iterator[Arrays]]
@@ -48,7 +48,7 @@ def convert(source: Source, path: Path, convert: Convert | None, output: Path) -
     del source, convert
     model = read_model(path)
     copy = write_canonical(model.spec, output / f"model{path.suffix}", model.weights_folder)
-    return _conversion_data(model) | {"float32_size_bytes": float32_size_bytes(copy)}
+    return _conversion_data(model) | {"float32_size_bytes": float32_size_bytes(read_model(copy))}
 
 
 def _conversion_data(model: ModelFile) -> dict[str, Any]:

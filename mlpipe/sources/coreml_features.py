@@ -40,7 +40,9 @@ def _feature(entry: Any) -> Feature:
     if kind == "multiArrayType":
         array = entry.type.multiArrayType
         return Feature(entry.name, _shape(array), ARRAY_TYPES.get(array.dataType, "float32"))
-    scalar = {"int64Type": "int64", "doubleType": "float64", "stringType": "string"}.get(str(kind), str(kind))
+    scalar = {"int64Type": "int64", "doubleType": "float64", "stringType": "string", "dictionaryType": "dictionary", "sequenceType": "sequence"}.get(
+        str(kind), str(kind)
+    )
     return Feature(entry.name, (), scalar)
 
 

@@ -58,7 +58,7 @@ def smooth(real: Real) -> np.ndarray:
     return (real.low + values * (real.high - real.low)).astype(np.float32)
 
 
-@pytest.mark.parametrize("to", ["neuralnetwork", "mlprogram"])
+@pytest.mark.parametrize("to", [pytest.param("neuralnetwork", marks=pytest.mark.full), "mlprogram"])
 @pytest.mark.parametrize("name", REAL)
 def test_real_models_keep_their_numbers_and_names(name: str, to: str, tools: Any) -> None:
     real = REAL[name]

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from mlpipe.errors import RecipeError
+from mlpipe.model_files.read import read_model
 from mlpipe.model_files.write import write_canonical
 from mlpipe.recipe.capabilities import DEFAULT_PRECISIONS
 from mlpipe.recipe.schema.convert import Convert
 from mlpipe.sources.conversion.core_ml import to_core_ml
 from mlpipe.sources.conversion.description import check_description, complete_description, conversion_data
-from mlpipe.sources.conversion.float32_size import float32_size_bytes
 from mlpipe.sources.conversion.interface import plan_interface
 from mlpipe.sources.conversion.trace import trace
 from mlpipe.sources.traceable import Traceable
+from mlpipe.weights.inventory import float32_size_bytes
 
 
 def convert_traceable(model: Traceable, convert: Convert, output: Path) -> dict[str, Any]:
@@ -34,4 +35,4 @@ def convert_traceable(model: Traceable, convert: Convert, output: Path) -> dict[
     check_description(made.spec, interface)
     path = output / ("model.mlpackage" if convert.to == "mlprogram" else "model.mlmodel")
     write_canonical(made.spec, path, made.weights_folder)
-    return conversion_data(made.spec, interface) | {"float32_size_bytes": float32_size_bytes(path)}
+    return conversion_data(made.spec, interface) | {"float32_size_bytes": float32_size_bytes(read_model(path))}
