@@ -8,6 +8,7 @@ from mlpipe.sources.feature import Feature
 
 ARRAY_TYPES = {65568: "float32", 65600: "float64", 131104: "int32", 65552: "float16", 131080: "int8"}
 """Source: ArrayFeatureType.ArrayDataType in FeatureTypes.proto."""
+OTHER_TYPES = {"int64Type": "int64", "doubleType": "float64", "stringType": "string", "dictionaryType": "dictionary", "sequenceType": "sequence"}
 COLORS = {10: "grayscale", 20: "rgb", 30: "bgr", 40: "grayscale"}
 """Source: ImageFeatureType.ColorSpace in FeatureTypes.proto; 40 is grayscale in float16."""
 
