@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlpipe.engine import exports, records
 from mlpipe.engine.explain import Change, changes, sentence
-from mlpipe.engine.files import Signature, canonical_json, digest_of, folders, relative_text, signature
+from mlpipe.engine.files import Signature, canonical_json, digest_of, disk_errors, folders, relative_text, remove, signature
 from mlpipe.engine.keys import Fields, Keys
 from mlpipe.engine.state import State, state_folder
 from mlpipe.engine.store import Entry, Manifest, Store
@@ -127,6 +127,22 @@ class Build:
         """Remember that a task failed, so that the next run can say so."""
         last = self.state.get("fields", spec.name) or {"fields": None}
         self.state.put("fields", spec.name, {**last, "failed": True})
+
+    def retire(self, names: Collection[str]) -> None:
+        """Forget tasks that these recipes no longer have, and take away what they had placed in the workspace, unless somebody edited it.
+
+        `names` are all tasks of the recipes; recipes that are not among them are left alone.
+        """
+        recipes = {name.partition(":")[0] for name in names}
+        gone = [name for name in self.state.names("tasks") if name not in names and name.partition(":")[0] in recipes]
+        current = {self._relative(target) for spec in self.specs.values() for target in spec.export.values()}
+        for name in gone:
+            for place, files in (self.state.get("tasks", name).get("_values_:") or {}).get("exports", {}).items():
+                target = self.workspace_root / place
+                if place not in current and files and exports.unchanged(target, {path: _signature(known) for path, known in files.items()}):
+                    with disk_errors(target, "make the build folder writable"):
+                        remove(target)
+            self.state.put("tasks", name, None)
 
     def watched(self) -> dict[str, Signature | None]:
         """Return every file that the results rest on or consist of, with the signature it had when it was known to be right; None for absent."""

@@ -36,9 +36,8 @@ def run_tasks(
     """
     from mlpipe.engine.tasks import ordered, selected
 
-    chosen = ordered(specs)
-    if select is not None:
-        chosen = selected(chosen, select)
+    everything = ordered(specs)
+    chosen = everything if select is None else selected(everything, select)
     partial = select is not None
     reporter = reporter or Silent()
     folder = state_folder(workspace_root)
@@ -53,6 +52,8 @@ def run_tasks(
         state = State(folder / _STATE)
         try:
             build = Build(chosen, workspace_root, store, state)
+            if not partial:
+                build.retire({spec.name for spec in everything})
             results = _run(build, reporter, pool_factory, fail_fast=fail_fast)
             return RunResult(results, partial, tuple(build.watched().items()), (*build.keys.code.paths(), *build.keys.installations()))
         finally:

@@ -63,6 +63,20 @@ def test_files_added_to_an_output_folder_and_deleted_folders(demo, flags):
     assert (package / "manifest.json").exists()
 
 
+def test_outputs_of_a_variant_that_is_gone_are_taken_away_unless_somebody_edited_them(demo):
+    demo.edit(bits=[8, 6, 4])
+    demo.run()
+    (demo.build / "q6.bin").write_text("edited by hand")
+    demo.edit(bits=[8])
+    demo.run("select=*:q8")
+    assert (demo.build / "q4.bin").exists(), "a partial run says nothing of the rest"
+    demo.run()
+    assert sorted(path.name for path in demo.build.glob("*.bin")) == ["q6.bin", "q8.bin"]
+    demo.edit(bits=[8, 4])
+    assert demo.outcomes() == {"restored": ["quantize:q4", "predict:q4", "gate:q4"]}
+    assert (demo.build / "q4.bin").exists()
+
+
 def test_a_touched_output_with_the_same_bytes_is_left_alone(demo):
     demo.run()
     os.utime(demo.build / "q8.bin")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
+import mlpipe.runtime
 from mlpipe.engine.own_code import OwnCode
 from mlpipe.engine.state import State
 
@@ -85,6 +87,14 @@ def test_a_file_that_did_not_change_is_not_read_again(toy, tmp_path):
 def test_a_step_that_does_not_exist():
     with pytest.raises(ModuleNotFoundError, match="no_such"):
         OwnCode(State(None)).reach("mlpipe.steps.no_such")
+
+
+def test_a_prediction_reaches_the_whole_runtime():
+    code = OwnCode(State(None))
+    reached = code.reach("mlpipe.steps.predict").files
+    runtime = Path(mlpipe.runtime.__file__).parent
+    modules = {".".join(("mlpipe.runtime", *path.relative_to(runtime).with_suffix("").parts)).removesuffix(".__init__") for path in runtime.rglob("*.py")}
+    assert modules - reached.keys() == set()
 
 
 STEPS = ("source", "convert", "quantize", "package", "compare", "gate", "release", "report")
