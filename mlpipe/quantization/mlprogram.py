@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlpipe.errors import QuantizationFailed
-from mlpipe.quantization.outcome import Outcome, compress, holds_whole_numbers
+from mlpipe.quantization.outcome import Outcome, Progress, compress, holds_whole_numbers, no_progress
 from mlpipe.quantization.program_writer import ProgramWriter, blob_values_of
 from mlpipe.quantization.support import check_support
 from mlpipe.quantization.weight import Encoded, SkippedWeight, Weight
@@ -37,7 +37,9 @@ _WEIGHT_PARAMETERS = {
 """The inputs that are weights even where only one of their dimensions is greater than 1."""
 
 
-def quantize_program(model: Any, weights_folder: Path | None, step: QuantizeStep, folder: Path, weights_file: Path, where: str) -> list[Outcome]:
+def quantize_program(
+    model: Any, weights_folder: Path | None, step: QuantizeStep, folder: Path, weights_file: Path, where: str, progress: Progress = no_progress
+) -> list[Outcome]:
     """Return what became of each float constant; the program is changed in place and its constants lie in the new `weights_file`.
 
     Errors: QuantizationFailed where the program's version cannot hold it, or a weight is compressed already.
@@ -47,7 +49,8 @@ def quantize_program(model: Any, weights_folder: Path | None, step: QuantizeStep
     weights = [constant for constant in constants_of(model.mlProgram, weights_folder) if constant.mil_type.is_float and constant.shape]
     encoded: list[tuple[Constant, Encoded]] = []
     outcomes = []
-    for constant in weights:
+    for index, constant in enumerate(weights):
+        progress(index, len(weights), constant.name)
         weight = _weight(constant, folder)
         try:
             _check_role(constant, weight)

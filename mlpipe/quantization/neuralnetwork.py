@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlpipe.quantization.outcome import Outcome, compress, holds_whole_numbers
+from mlpipe.quantization.outcome import Outcome, Progress, compress, holds_whole_numbers, no_progress
 from mlpipe.quantization.support import check_support
 from mlpipe.quantization.weight import Encoded, SkippedWeight, Weight
 from mlpipe.recipe.schema.quantize import QuantizeStep
@@ -20,7 +20,7 @@ QUANTIZED_SPECIFICATION = 3
 """The versions of the format (iOS 11.2 and iOS 12) that brought such weights; an older file's version is raised."""
 
 
-def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str) -> list[Outcome]:
+def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str, progress: Progress = no_progress) -> list[Outcome]:
     """Return what became of each weight; the networks of `spec`, also those of a pipeline, are changed in place.
 
     Errors: QuantizationFailed where the format cannot hold it, or a weight is compressed already.
@@ -28,7 +28,11 @@ def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str) -
     outcomes = []
     for prefix, model, network in networks_of(spec):
         check_support("neuralnetwork", model.specificationVersion, step, where)
-        changed = [_quantize(weight, step, folder, where) for weight in weights_of_network(network, prefix)]
+        changed = []
+        weights = list(weights_of_network(network, prefix))
+        for index, weight in enumerate(weights):
+            progress(index, len(weights), weight.name)
+            changed.append(_quantize(weight, step, folder, where))
         if any(outcome.skipped is None for outcome in changed):
             needed = FLOAT16_SPECIFICATION if step.method == "float16" else QUANTIZED_SPECIFICATION
             model.specificationVersion = max(model.specificationVersion, needed)

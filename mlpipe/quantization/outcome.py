@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,13 @@ from mlpipe.errors import QuantizationFailed
 from mlpipe.quantization.table import METHODS
 from mlpipe.quantization.weight import Encoded, SkippedWeight, Weight, encoded_bytes
 from mlpipe.recipe.schema.quantize import QuantizeStep
+
+Progress = Callable[[float, float, str], None]
+"""progress(done, total, what)."""
+
+
+def no_progress(done: float, total: float, what: str) -> None:
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)

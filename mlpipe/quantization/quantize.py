@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlpipe.errors import QuantizationFailed
@@ -13,12 +13,10 @@ from mlpipe.model_files.write import write_canonical
 from mlpipe.quantization.float16 import ALREADY_FLOAT16
 from mlpipe.quantization.mlprogram import quantize_program
 from mlpipe.quantization.neuralnetwork import quantize_networks
-from mlpipe.quantization.outcome import Outcome
+from mlpipe.quantization.outcome import Outcome, Progress
 from mlpipe.quantization.selfcheck import WeightRecord, check_written, snr_db
 from mlpipe.recipe.schema.quantize import QuantizeStep
 from mlpipe.weights.inventory import stored_weights
-
-Progress = Callable[[float, float, str], None]
 
 
 def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, folder: Path, progress: Progress) -> list[WeightRecord]:
@@ -31,9 +29,13 @@ def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, fold
     with tempfile.TemporaryDirectory() as scratch:
         current = model
         for index, step in enumerate(steps):
-            progress(index, len(steps), step.method if step.method == "float16" else f"{step.method} {step.bits} bits")
+            what = step.method if step.method == "float16" else f"{step.method} {step.bits} bits"
+
+            def advance(done: float, total: float, name: str, index: int = index, what: str = what) -> None:
+                progress(index + done / total, len(steps), f"{what}: {name}")
+
             last = index == len(steps) - 1
-            current, outcomes = _apply(current, step, output if last else Path(scratch) / f"{index}{output.suffix}", folder)
+            current, outcomes = _apply(current, step, output if last else Path(scratch) / f"{index}{output.suffix}", folder, advance)
             records = check_written(current, outcomes)
     if len(steps) > 1:
         pairs = zip(records, stored_weights(model), stored_weights(current), strict=True)
@@ -42,17 +44,17 @@ def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, fold
     return records
 
 
-def _apply(model: ModelFile, step: QuantizeStep, output: Path, folder: Path) -> tuple[ModelFile, list[Outcome]]:
+def _apply(model: ModelFile, step: QuantizeStep, output: Path, folder: Path, progress: Progress) -> tuple[ModelFile, list[Outcome]]:
     where = str(model.path)
     spec = type(model.spec)()
     spec.CopyFrom(model.spec)
     with tempfile.TemporaryDirectory() as scratch:
         if model.kind == "mlprogram":
             weights_file = Path(scratch) / "weights" / "weight.bin"
-            outcomes = quantize_program(spec, model.weights_folder, step, folder, weights_file, where)
+            outcomes = quantize_program(spec, model.weights_folder, step, folder, weights_file, where, progress)
             weights_folder: Path | None = weights_file.parent
         elif model.kind in ("neuralnetwork", "pipeline"):
-            outcomes = quantize_networks(spec, step, folder, where)
+            outcomes = quantize_networks(spec, step, folder, where, progress)
             weights_folder = model.weights_folder
         else:
             raise QuantizationFailed(f"a model of the type {model.kind} has no weights that mlpipe compresses", where=where)

@@ -75,10 +75,13 @@ def test_a_users_function_is_looked_up_beside_the_recipe(request_for):
     assert set(np.unique(values)) == {-1.5, -0.5, 0.5, 1.5}
 
 
-def test_progress_counts_the_steps(request_for):
+def test_progress_names_each_weight(request_for):
     seen = []
     run(request_for({"method": "float16"}, {"method": "linear", "bits": 8}, progress=lambda *state: seen.append(state)))
-    assert seen == [(0, 2, "float16"), (1, 2, "linear 8 bits"), (2, 2, "checked")]
+    assert seen[0] == (0, 2, "float16: first.weights")
+    assert seen[4] == (1, 2, "linear 8 bits: first.weights")
+    assert seen[-1] == (2, 2, "checked")
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
 
 
 def test_a_failed_step_leaves_no_model(request_for):
