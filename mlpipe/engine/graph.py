@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from mlpipe.engine.inputs import model_files, sample_files
 from mlpipe.engine.task_spec import Preload, TaskSpec
 from mlpipe.recipe.plan import CONVERTED, Plan
 from mlpipe.recipe.schema.compare import Samples
 from mlpipe.recipe.schema.source import Source, SourceKind
-from mlpipe.engine.inputs import model_files, sample_files
+from mlpipe.steps.report import TOOLS as REPORT_TOOLS
 
 _MEGABYTE = 1 << 20
 
@@ -83,7 +84,7 @@ class _Tasks:
 
     def spec(self, *name: str, step: str, parameters: Mapping[str, Any], profile: _Profile | None = None, **rest: Any) -> TaskSpec:
         """Return a task with what follows from its recipe filled in."""
-        timeouts: Mapping[str, float] = dict(self.plan.workers.timeout_seconds)
+        timeouts: Mapping[Any, float] = self.plan.workers.timeout_seconds
         tools = rest.pop("tools", profile.tools if profile else ())
         return TaskSpec(
             name=self.task(*name),
@@ -213,7 +214,7 @@ class _Tasks:
             "gated": self.plan.gates is not None,
         }
         export = {name: self.build / name for name in ("report.json", "report.md", "junit.xml")}
-        return self.spec("report", step="report", parameters=parameters, inputs=inputs, export=export)
+        return self.spec("report", step="report", parameters=parameters, tools=REPORT_TOOLS, inputs=inputs, export=export)
 
     def portable(self, source: Source) -> dict[str, Any]:
         """Return a source section without absolute paths, so that another checkout has the same keys."""

@@ -16,7 +16,7 @@ def model_files(source: Source) -> tuple[Path, ...]:
     path = Path(source.location)
     if path.exists():
         return (path,)
-    return tuple(Path(found) for found in sorted(glob.glob(f"{glob.escape(str(path))}.*")))
+    return tuple(Path(found) for found in sorted(glob.glob(f"{glob.escape(str(path))}.*")))  # noqa: PTH207 - a prefix, not a folder
 
 
 def sample_files(samples: Samples) -> dict[str, tuple[Path, ...]]:
@@ -26,5 +26,5 @@ def sample_files(samples: Samples) -> dict[str, tuple[Path, ...]]:
     if samples.images is None:
         return {}
     patterns = [samples.images] if isinstance(samples.images, str) else samples.images
-    found = {path for pattern in patterns for path in glob.glob(pattern, recursive=True)}
+    found = {path for pattern in patterns for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207 - absolute patterns
     return {"samples": tuple(Path(path) for path in sorted(found) if Path(path).is_file())}

@@ -44,6 +44,7 @@ class _Run:
     """A run that has to look at everything."""
 
     def __init__(self, named: Sequence[Path], workspace: Path | None, jobs: int | None, only: tuple[str, ...], reporter: RunReporter | None) -> None:
+        from mlpipe.engine.graph import task_specs
         from mlpipe.recipe.workspace import load_workspace
 
         self.named = named
@@ -51,6 +52,7 @@ class _Run:
         self.only = only
         self.reporter = reporter
         self.workspace: Workspace = load_workspace(workspace, named)
+        self.specs = {spec.name: spec for plan in self.workspace.plans for spec in task_specs(plan, self.workspace.root / "build")}
         self.jobs = jobs or self.workspace.workers.jobs or os.cpu_count() or 1
 
     def report(self, selection: str, started_ns: int, *, fail_fast: bool, require_gate: bool) -> RunReport:
@@ -73,14 +75,12 @@ class _Run:
 
     def tasks(self, *, fail_fast: bool = False, dry_run: bool) -> RunResult:
         """Run what is stale, or say what that would be."""
-        from mlpipe.engine.graph import task_specs
         from mlpipe.engine.run import run_tasks
         from mlpipe.engine.store import Store
         from mlpipe.engine.workers import WorkerPool
 
-        build = self.workspace.root / "build"
         return run_tasks(
-            [spec for plan in self.workspace.plans for spec in task_specs(plan, build)],
+            list(self.specs.values()),
             workspace_root=self.workspace.root,
             store=Store(size_limit_bytes=self.workspace.cache_size_bytes),
             pool_factory=lambda on_progress: WorkerPool(self.jobs, self.workspace.workers.memory_bytes, on_progress),
@@ -92,12 +92,26 @@ class _Run:
 
     def recipe(self, plan: Plan, result: RunResult) -> RecipeResult:
         """Return one recipe's result, with its report where it has one."""
+        from mlpipe.engine.failure_report import write_failure_report
+
         folder = self.workspace.root / "build" / plan.name
         task = result.tasks.get(f"{plan.name}:report")
         report = None
-        if task is not None and task.outcome.is_good:
+        if task is not None and not result.partial:
+            if not task.outcome.is_good:
+                write_failure_report(self.specs[task.task], result)
+                self.withdraw_release(plan, result)
             report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         return RecipeResult(plan.name, str(plan.recipe_path), report, str(folder), gated=plan.gates is not None)
+
+    def withdraw_release(self, plan: Plan, result: RunResult) -> None:
+        """Remove an earlier run's release where this run could not judge it: it would be shipped by mistake. The cache still has it."""
+        from mlpipe.engine.files import remove
+
+        task = result.tasks.get(f"{plan.name}:release")
+        if task is not None and not task.outcome.is_good:
+            for target in self.specs[task.task].export.values():
+                remove(target)
 
     def task(self, task: TaskResult) -> dict[str, Any]:
         """Return what the report tells of a task."""

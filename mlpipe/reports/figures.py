@@ -33,8 +33,10 @@ def format_value(metric: str, value: float | str | None, digits: int = 2) -> str
     return f"{number:.{digits + 2}g}"
 
 
-def format_bytes(size: float, digits: int = 2) -> str:
-    """Return a size in the decimal units that stores and file managers show."""
+def format_bytes(size: float | None, digits: int = 2) -> str:
+    """Return a size in the decimal units that stores and file managers show; a dash where there is none."""
+    if size is None:
+        return "-"
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if abs(size) >= factor:
             return f"{size / factor:.{digits}f} {unit}"

@@ -18,9 +18,10 @@ NOT_TESTED = (
 
 def report_data(parameters: Mapping[str, Any], values: Mapping[str, Any], tasks: Mapping[str, Any], tools: Mapping[str, str], version: str) -> dict[str, Any]:
     """Return report.json's data from the values of the recipe's other tasks, by role (`source`, `package:V`, `gate:V`, ...); `version` is mlpipe's."""
-    variants = {name: _variant(name, parameters["artifacts"][name], values) for name in parameters["variants"]}
+    failures = parameters.get("failures", {})
+    variants = {name: _variant(name, parameters["artifacts"][name], values, failures.get(name)) for name in parameters["variants"]}
     verdict = overall_verdict(variant["verdict"] for variant in variants.values())
-    source = values["source"]["description"]
+    source = values["source"]["description"] if "source" in values else {}
     release = parameters["release"]
     return {
         "mlpipe": version,
@@ -29,7 +30,7 @@ def report_data(parameters: Mapping[str, Any], values: Mapping[str, Any], tasks:
         "verdict": verdict,
         "source": source,
         "variants": variants,
-        "release": None if release is None else {**release, "released": values["release"]["released"]},
+        "release": None if release is None else {**release, "released": values["release"]["released"] if "release" in values else None},
         "not_tested": list(NOT_TESTED),
         "tasks": dict(tasks),
         "tools": {**tools, **source.get("tools", {})},
@@ -43,8 +44,8 @@ def overall_verdict(verdicts: Iterable[str]) -> str:
     return next((verdict for verdict in ("ERROR", "FAIL", "PASS") if verdict in found), "UNGATED")
 
 
-def _variant(name: str, artifact: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    gate = values[f"gate:{name}"]
+def _variant(name: str, artifact: str, values: Mapping[str, Any], failure: str | None) -> dict[str, Any]:
+    gate = values[f"gate:{name}"] if failure is None else _not_built(failure)
     compare = values.get(f"compare:{name}") or {"metrics": {}, "n": None, "errors": {}, "error_count": 0, "not_computed": {}}
     quantize = values.get(f"quantize:{name}") or {}
     return {
@@ -58,3 +59,9 @@ def _variant(name: str, artifact: str, values: Mapping[str, Any]) -> dict[str, A
         "not_computed": compare["not_computed"],
         "weights": quantize.get("weights"),
     }
+
+
+def _not_built(failure: str) -> dict[str, Any]:
+    """Return what the gate says of a variant that a failed step kept from being judged."""
+    gate = {"metric": "build", "bound": "completes", "value": None, "verdict": "ERROR", "why": failure}
+    return {"verdict": "ERROR", "gates": [gate], "size_bytes": None, "size_ratio": None}

@@ -33,7 +33,7 @@ def _variant() -> dict[str, Any]:
     return _object(
         {
             "artifact": {"type": "string", "description": "The model, relative to build/<recipe>/."},
-            "size_bytes": {"type": "integer"},
+            "size_bytes": _or_null({"type": "integer", "description": "Null where a step failed."}),
             "size_ratio": _or_null({"type": "number", "description": "Bytes over those of the fp32 conversion."}),
             "verdict": {"enum": list(VERDICTS)},
             "metrics": {"type": "object", "additionalProperties": _entry(), "description": "By name; source.* are against the source."},
