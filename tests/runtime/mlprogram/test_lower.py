@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from mlpipe.errors import InvalidInput, NotExecutable
-from mlpipe.runtime import load_model, open_model
+from mlpipe.model_files.read import read_model
+from mlpipe.runtime import Precision, load_model, open_model
+from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.mlprogram.op import OPS, Build, op
+from mlpipe.runtime.model import lower
 
 RANDOM = np.random.default_rng(11)
 
@@ -82,6 +85,26 @@ def test_float16_overflow_gives_infinity(run) -> None:
     assert run(body, {"x": x})[0].tolist() == [10000.0, 90000.0]
 
 
+def test_every_cast_of_a_float16_program_survives_optimisation(mil, tmp_path) -> None:
+    import onnx
+
+    def body(mb, x):
+        y = mb.conv(x=x, weight=normal(4, 3, 3, 3).astype(np.float16), bias=normal(4).astype(np.float16), pad_type="same")
+        y = mb.batch_norm(x=y, mean=np.ones(4, np.float16), variance=np.ones(4, np.float16))
+        y = mb.max_pool(x=mb.relu(x=mb.add(x=y, y=y)), kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
+        y = mb.gelu(x=mb.reshape(x=mb.transpose(x=y, perm=[0, 2, 3, 1]), shape=[1, 64]))
+        y = mb.layer_norm(x=mb.linear(x=y, weight=normal(8, 64).astype(np.float16)), axes=[-1], epsilon=np.float16(1e-3))
+        return mb.cast(x=mb.softmax(x=mb.silu(x=y)), dtype="fp32")
+
+    path = mil.save(body, {"x": normal(1, 3, 8, 8).astype(np.float16)}, tmp_path / "model.mlpackage")
+    lowered, _ = lower(read_model(path), Precision.FLOAT16)
+    optimized = tmp_path / "optimized.onnx"
+    Executable(lowered.graph, optimized_model=optimized)
+    # The input, and the operations that can leave the grid: conv, batch_norm, add, gelu, linear, layer_norm, silu, softmax.
+    assert sum(node.op == "Cast" for node in lowered.graph.nodes) == 2 * (1 + 8)
+    assert sum(node.op_type == "Cast" for node in onnx.load(optimized).graph.node) == 2 * (1 + 8)
+
+
 def test_float16_inputs_are_rounded_and_outputs_come_as_float32(mil, tmp_path) -> None:
     x = normal(5).astype(np.float16)
     path = mil.save(lambda mb, x: mb.add(x=x, y=np.float16(0.1)), {"x": x}, tmp_path / "model.mlpackage")
@@ -89,6 +112,17 @@ def test_float16_inputs_are_rounded_and_outputs_come_as_float32(mil, tmp_path) -
     result = model.predict({"x": x.astype(np.float32) + 1e-6})["out0"]
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, half(x.astype(np.float32) + np.float32(np.float16(0.1))))
+
+
+def test_an_input_that_the_program_takes_in_float16_is_rounded_whatever_its_feature_says(mil, tmp_path) -> None:
+    def edit(spec):
+        spec.description.input[0].type.multiArrayType.dataType = 65568
+
+    x = normal(5)
+    body, feed = (lambda mb, x: mb.cast(x=x, dtype="fp32")), {"x": x.astype(np.float16)}
+    path = mil.save(body, feed, tmp_path / "model.mlpackage", edit=edit)
+    np.testing.assert_array_equal(load_model(path, precision="float16").predict({"x": x})["out0"], half(x))
+    np.testing.assert_array_equal(load_model(path).predict({"x": x})["out0"], x)
 
 
 PIXELS = RANDOM.integers(0, 256, (4, 6, 3), dtype=np.uint8)
@@ -172,6 +206,48 @@ def test_flexible_shapes(mil, tmp_path) -> None:
         np.testing.assert_allclose(model.predict({"x": x})["out0"], expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(InvalidInput, match=r"1x3x4\.\.16x4\.\.16, got shape 1x3x3x8"):
         model.predict({"x": normal(1, 3, 3, 8)})
+
+
+def test_enumerated_shapes(mil, tmp_path) -> None:
+    ct = mil.ct
+    inputs = [ct.TensorType("x", shape=ct.EnumeratedShapes(shapes=[(1, 4, 6), (1, 8, 6)]))]
+    feed = {"x": normal(1, 4, 6)}
+    path = mil.save(lambda mb, x: mb.reduce_max(x=x, axes=[1]), feed, tmp_path / "model.mlpackage", shapes={"x": (1, mil.symbol(), 6)}, inputs=inputs)
+    model = load_model(path)
+    for size in (4, 8):
+        x = normal(1, size, 6)
+        np.testing.assert_array_equal(model.predict({"x": x})["out0"], x.max(axis=1))
+    with pytest.raises(InvalidInput, match="1x4x6 or 1x8x6, got shape 1x6x6"):
+        model.predict({"x": normal(1, 6, 6)})
+
+
+def test_the_default_one_of_several_functions_is_executed(mil, tmp_path) -> None:
+    def edit(spec):
+        spec.mlProgram.functions["encode"].CopyFrom(spec.mlProgram.functions["main"])
+        spec.mlProgram.functions["main"].Clear()
+        described = spec.description.functions.add(name="encode")
+        described.input.extend(spec.description.input)
+        described.output.extend(spec.description.output)
+        del spec.description.input[:], spec.description.output[:]
+        spec.description.defaultFunctionName = "encode"
+
+    x = normal(2, 3)
+    path = mil.save(lambda mb, x: mb.relu(x=x), {"x": x}, tmp_path / "model.mlpackage", edit=edit)
+    model = load_model(path)
+    assert [feature.name for feature in model.inputs] == ["x"]
+    np.testing.assert_array_equal(model.predict({"x": x})["out0"], np.maximum(x, 0))
+
+
+def test_a_program_whose_declared_shape_differs_from_what_is_computed_is_refused(mil, tmp_path) -> None:
+    def edit(spec):
+        function = spec.mlProgram.functions["main"]
+        for operation in function.block_specializations[function.opset].operations:
+            if operation.type == "transpose":
+                operation.outputs[0].type.tensorType.dimensions[0].constant.size = 7
+
+    path = mil.save(lambda mb, x: mb.transpose(x=x, perm=[1, 0], name="turned"), {"x": normal(2, 3)}, tmp_path / "model.mlpackage", edit=edit)
+    with pytest.raises(NotExecutable, match=r"transpose 'turned': the runtime computes the shape \[3, 2\] where the program declares \[7, 2\]"):
+        load_model(path)
 
 
 def test_compressed_weights(mil, tmp_path) -> None:
