@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import jsonschema
 
@@ -47,7 +47,7 @@ def test_what_was_finished_is_reported_and_nothing_old_passes(make_workspace: Ca
         assert report["variants"]["fp16"]["verdict"] == "PASS"
         assert report["variants"]["mine"]["verdict"] == "ERROR"
         assert "broken:quantize:mine failed" in report["variants"]["mine"]["gates"][0]["why"]
-        assert ElementTree.parse(release.parents[1] / "junit.xml").getroot().get("errors") == "1"
+        assert ET.parse(release.parents[1] / "junit.xml").getroot().get("errors") == "1"
         assert not release.exists()
 
     (folder / "tables.py").write_text(GOOD)
