@@ -85,3 +85,8 @@ MANY = list(range(200))
 )
 def test_what_it_cannot_declare(quantize: str, message: str, mistakes_of: Callable[[str], list[str]]) -> None:
     assert mistakes_of(f"{BASE}quantize:\n  {quantize}\n") == [f"recipe.yaml:4:{message}"]
+
+
+def test_inside_text_a_matrix_and_the_variables_meet(plan_of: Callable[[str], Plan]) -> None:
+    recipe = BASE + "vars: {w: q}\nquantize:\n  v: {matrix: {n: [3, 4]}, method: linear, skip: ['h${n}-${w}', '$${n}']}\n"
+    assert {variant.name: variant.steps[0].skip for variant in plan_of(recipe).variants} == {"v-3": ["h3-q", "${n}"], "v-4": ["h4-q", "${n}"]}

@@ -96,3 +96,11 @@ def test_nothing_to_load(folder: Path) -> None:
         load_workspace()
     with pytest.raises(RecipeError, match=r"^absent.yaml: cannot read the file"):
         load_workspace(None, [folder / "absent.yaml"])
+
+
+def test_a_workspace_may_lie_in_a_folder_whose_name_looks_like_a_glob(folder: Path) -> None:
+    odd = folder / "[odd]*"
+    (odd / "one").mkdir(parents=True)
+    (odd / "one" / "recipe.yaml").write_text(RECIPE)
+    (odd / "pipeline.yaml").write_text("recipes: [one/*.yaml]\n")
+    assert [plan.name for plan in load_workspace(odd).plans] == ["one"]
