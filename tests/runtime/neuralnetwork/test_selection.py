@@ -112,6 +112,9 @@ def test_gathers(nn: Any) -> None:
     nn.close(nn.run("gatherAlongAxis", {"axis": 1}, x, along % 3), np.take_along_axis(x, along.astype(int) % 3, 1))
     nn.close(nn.run("gatherAlongAxis", {"axis": 1}, x, np.where(along == 2, -1, along)), np.take_along_axis(x, along.astype(int) % 3, 1))
     nn.close(nn.run("gatherND", {}, x, indices), x[indices[:, 0], indices[:, 1]])
+    nn.close(nn.run("gatherND", {}, x, [[3], [0]]), x[[3, 0]])
+    nn.close(nn.run("gatherND", {}, x, [1, 2, -1]), x[1, 2, -1])
+    assert "rank 1" in nn.refusal("gatherND", {}, (4,), (3, 2))
     assert "another axis" in nn.refusal("gatherAlongAxis", {"axis": 1}, (4, 3), (3, 3))
 
 

@@ -21,8 +21,10 @@ def gather(net: Network, params: Any, x: str, indices: str) -> str:
 @layer("gatherND", keeps_grid=True)
 def gather_nd(net: Network, _params: Any, x: str, indices: str) -> str:
     """Slices at multi-indices, which are the last dimension of the second input."""
-    net.sizes(indices, -1)
-    return net.graph.add("GatherND", x, net.indices(indices))
+    (depth,) = net.sizes(indices, -1)
+    net.require_rank(x, at_least=depth)
+    y = net.graph.add("GatherND", x, net.indices(indices))
+    return net.graph.set_type(y, np.float32, [*net.graph.shape(indices)[:-1], *net.graph.shape(x)[depth:]])
 
 
 @layer("gatherAlongAxis", keeps_grid=True)
