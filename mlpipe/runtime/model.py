@@ -13,7 +13,7 @@ from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.features import interface
 from mlpipe.runtime.feeding import prepare
-from mlpipe.runtime.lowered import Lowered, Unsupported, not_executable
+from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, not_executable
 from mlpipe.runtime.precision import Precision
 from mlpipe.runtime.results import as_arrays, as_features
 
@@ -26,7 +26,7 @@ class RuntimeModel:
         self._file = file
         self._precision = precision
         self._threads = threads
-        self._ready: tuple[Lowered, Executable] | None = None
+        self._ready: tuple[Classifier | None, Executable] | None = None
         self.inputs, self.outputs = interface(file.spec)
 
     @property
@@ -47,30 +47,31 @@ class RuntimeModel:
             lowered, missing = lower(self._file, self._precision)
             if missing or lowered is None:
                 raise not_executable(missing, str(self._file.path))
-            self._ready = lowered, Executable(lowered.graph, threads=self._threads)
+            # The graph is not kept: the session has weights of its own.
+            self._ready = lowered.classifier, Executable(lowered.graph, threads=self._threads)
 
     def predict(self, feed: Mapping[str, Any]) -> dict[str, Any]:
         """Return every output as coremltools' `MLModel.predict` does, for arrays and Pillow images by input name.
 
         Errors: InvalidInput; NotExecutable.
         """
-        values, lowered = self._run(feed)
-        return as_features(self.outputs, values, lowered.classifier)
+        values, classifier = self._run(feed)
+        return as_features(self.outputs, values, classifier)
 
     def predict_arrays(self, feed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return every output as an array; a classifier's scores as a vector in label order, an image as it was computed.
 
         Errors: InvalidInput; NotExecutable.
         """
-        values, lowered = self._run(feed)
-        return as_arrays(self.outputs, values, lowered.classifier)
+        values, classifier = self._run(feed)
+        return as_arrays(self.outputs, values, classifier)
 
-    def _run(self, feed: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Lowered]:
+    def _run(self, feed: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Classifier | None]:
         self.compile()
         assert self._ready is not None
-        lowered, executable = self._ready
+        classifier, executable = self._ready
         arrays = prepare(self.inputs, feed)
-        return executable.run({name: arrays[name] for name in executable.inputs}), lowered
+        return executable.run({name: arrays[name] for name in executable.inputs}), classifier
 
 
 def load_model(path: Path | str, *, precision: str = "float32", threads: int = 1) -> RuntimeModel:
