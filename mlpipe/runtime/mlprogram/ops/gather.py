@@ -15,10 +15,8 @@ from mlpipe.runtime.mlprogram.values import Tensor
 
 @op("gather", keeps_grid=True)
 def gather(build: Build, x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0) -> str:
-    """Return slices of x along an axis."""
-    if batch_dims:
-        raise UnsupportedLayerError("batch_dims is not supported")
-    return build.add("Gather", x, indices, axis=axis)
+    """Return slices of x along an axis, for each place of the leading batch_dims dimensions on its own."""
+    return _slices(build, x, indices.name, axis, batch_dims)
 
 
 @op("gather_along_axis", keeps_grid=True)
@@ -35,11 +33,9 @@ def gather_nd(build: Build, x: Tensor, indices: Tensor, batch_dims: int = 0) -> 
 
 @op("gather", since="iOS17", keeps_grid=True)
 def gather_from_front(build: Build, x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, validate_indices: bool = False) -> str:
-    """Return slices of x along an axis."""
+    """Return slices of x along an axis, for each place of the leading batch_dims dimensions on its own."""
     del validate_indices
-    if batch_dims:
-        raise UnsupportedLayerError("batch_dims is not supported")
-    return build.add("Gather", x, not_negative(build, indices), axis=axis)
+    return _slices(build, x, not_negative(build, indices), axis, batch_dims)
 
 
 @op("gather_along_axis", since="iOS17", keeps_grid=True)
@@ -54,6 +50,15 @@ def gather_nd_from_front(build: Build, x: Tensor, indices: Tensor, batch_dims: i
     """Return slices of x at index tuples."""
     del validate_indices
     return build.add("GatherND", x, build.graph.cast(not_negative(build, indices), np.int64), batch_dims=batch_dims)
+
+
+def _slices(build: Build, x: Tensor, indices: str, axis: int, batch_dims: int) -> str:
+    if not batch_dims:
+        return build.add("Gather", x, indices, axis=axis)
+    if x.axis(axis) != batch_dims:
+        raise UnsupportedLayerError("an axis that does not follow the batch dimensions is not supported")
+    tuples = build.add("Unsqueeze", build.graph.cast(indices, np.int64), build.int64(-1))
+    return build.add("GatherND", x, tuples, batch_dims=batch_dims)
 
 
 def not_negative(build: Build, indices: Tensor) -> str:
