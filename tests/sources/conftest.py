@@ -83,7 +83,11 @@ class SourceTools:
         output.mkdir()
         data = module_of(source).convert(source, Path(source.location), Convert.model_validate(convert), output)
         path = next(output.glob("model.*"))
-        return Made(path, data, read_model(path).spec)
+        spec = read_model(path).spec
+        if spec.WhichOneof("Type") == "mlProgram":
+            (block,) = spec.mlProgram.functions["main"].block_specializations.values()
+            assert sorted(block.outputs) == sorted(feature.name for feature in spec.description.output)
+        return Made(path, data, spec)
 
     def check(self, source: Source, feeds: Arrays, *, minimum_snr_db: float = 100.0, **convert: Any) -> Made:
         """Convert, and hold every output of the Core ML model against the source's own."""
