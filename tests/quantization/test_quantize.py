@@ -13,9 +13,12 @@ from mlpipe.model_files.size import size_bytes
 from mlpipe.model_files.write import write_canonical
 from mlpipe.quantization.mlprogram import quantize_program
 from mlpipe.quantization.neuralnetwork import quantize_networks
+from mlpipe.quantization.program_writer import ProgramWriter
 from mlpipe.quantization.selfcheck import bound_db, check_written
 from mlpipe.recipe.schema.quantize import QuantizeStep
+from mlpipe.weights.blob_file import read_blob
 from mlpipe.weights.inventory import float32_size_bytes, stored_weights
+from mlpipe.weights.mil_types import BY_NAME
 
 # The sum of what the format stores: levels, and for each of 16 + 16 + 8 + 24 + 20 + 1 + 5 channels (the table has one) a scale and a bias.
 MATRIX_ELEMENTS = 16 * 27 + 16 * 9 + 16 * 8 * 4 + 24 * 2048 + 24 * 20 + 20 * 9 + 5 * 9
@@ -239,3 +242,32 @@ def test_the_bound_counts_the_weights_alone(network, tmp_path):
     half_steps = (values.max(axis=1) - values.min(axis=1)) / 255 / 2
     expected = 10 * np.log10((values**2).sum() / (half_steps**2).sum() / values.shape[1])
     assert bound_db(outcome) == pytest.approx(expected, abs=0.01)
+
+
+def test_scales_run_along_the_output_channels_of_each_operation(program, run_steps):
+    records, _ = run_steps(program, {"method": "linear", "bits": 8})
+    found = {record.name: (record.bytes, math.prod(record.shape)) for record in records if record.skipped is None}
+    channels = {name: (size - elements) // 2 for name, (size, elements) in found.items()}  # one float16 scale each
+    assert channels["matmul_y_0_to_fp16"] == 64  # (128, 64), multiplied from the right
+    assert channels["matmul_transposed_y_0_to_fp16"] == 32  # (32, 64), transposed
+    assert channels["deconv_weight_0_to_fp16"] == 8  # (16, 8, 2, 2), input channels first
+    assert channels["dense_weight_0_to_fp16"] == 48
+
+
+def test_weights_that_are_trained_on_the_device_stay(network, run_steps):
+    network.spec.neuralNetwork.layers[0].convolution.weights.isUpdatable = True
+    for step in ({"method": "linear", "bits": 8}, {"method": "float16"}):
+        records, written = run_steps(network, step)
+        assert "trained on the device" in by_name(records)["conv.weights"].skipped
+        assert written.spec.neuralNetwork.layers[0].convolution.weights.isUpdatable
+
+
+def test_constants_are_written_once_but_never_under_another_type(tmp_path):
+    writer = ProgramWriter(tmp_path / "weight.bin")
+    values = [(np.zeros(16), "fp32"), (np.zeros(32), "fp16"), (np.zeros(64), "uint8"), (np.zeros(64), "int8"), (np.zeros(64), "uint4")]
+    offsets = [writer.value(array, name).blobFileValue.offset for array, name in values]
+    assert len(set(offsets)) == len(values)
+    assert [writer.value(array, name).blobFileValue.offset for array, name in values] == offsets
+    del writer
+    for (array, name), offset in zip(values, offsets, strict=True):
+        np.testing.assert_array_equal(read_blob(tmp_path / "weight.bin", offset, BY_NAME[name], array.size), array)
