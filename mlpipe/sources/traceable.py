@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from mlpipe.errors import EnvironmentLacksTool, InvalidInput, SourceUnreadable
+from mlpipe.errors import EnvironmentLacksTool, InvalidInput, MlpipeError, SourceUnreadable
 from mlpipe.sources.feature import Feature, checked_feeds
 
 Arrays = dict[str, np.ndarray]
@@ -32,7 +32,8 @@ class Traceable:
 
     def describe(self, kind: str) -> dict[str, Any]:
         """Return the data of description.json."""
-        tools = {name: version(name) for name in (("tensorflow", "keras") if kind == "keras" else ("tensorflow",))}
+        names = ("tensorflow", "keras") if kind == "keras" else ("tensorflow",)
+        tools = {name: str(importlib.import_module(name).__version__) for name in names}
         inputs, outputs = ([feature.as_dict() for feature in features] for features in (self.inputs, self.outputs))
         return {"kind": kind, "inputs": inputs, "outputs": outputs, "tools": tools}
 
@@ -60,7 +61,9 @@ def predict(model: Traceable, feeds: Iterable[Arrays]) -> Iterator[Arrays]:
         arrays = checked_feeds(model.inputs, feed)
         try:
             parts = [run(part) for part in _batches(model, arrays)]
-        except (tf.errors.OpError, ValueError, TypeError) as error:
+        except MlpipeError:
+            raise
+        except Exception as error:
             raise SourceUnreadable("TensorFlow cannot run the source model", why=first_line(error)) from error
         joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         yield {feature.name: value for feature, value in zip(model.outputs, joined, strict=True)}

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlpipe.errors import ConversionFailed, RecipeError, SourceUnreadable
+from mlpipe.errors import ConversionFailed, EnvironmentLacksTool, RecipeError, SourceUnreadable
 from mlpipe.recipe.schema.source import Source
 
 v1 = tf.compat.v1
@@ -213,3 +215,21 @@ def test_what_is_no_tensorflow_model_says_so(tmp_path: Path, checkpoint: tuple[P
     ):
         with pytest.raises(SourceUnreadable, match=message):
             tools.describe(Source(tensorflow=str(tmp_path / name), outputs={"result": {}}))
+
+
+def test_a_loop_with_a_limit_says_what_to_do(tmp_path: Path, tools: Any) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4, 2), name="sequence"), keras.layers.GRU(2, name="state")])
+    model.export(tmp_path / "exported", verbose=False)
+    source = Source(tensorflow=str(tmp_path / "exported"))
+    value = np.ones((1, 4, 2), np.float32)
+    np.testing.assert_allclose(next(iter(tools.predict(source, {"sequence": value}).values())), model.predict(value, verbose=0), rtol=1e-5)
+    with pytest.raises(ConversionFailed, match=r"iteration limit.*convert the Keras file instead"):
+        tools.convert(source)
+
+
+def test_without_tensorflow_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tools: Any) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    for source in (Source(tensorflow="graph.pb"), Source(keras="model.keras")):
+        with pytest.raises(EnvironmentLacksTool, match=r'pip install "mlpipe\[tensorflow\]"'):
+            tools.describe(source)

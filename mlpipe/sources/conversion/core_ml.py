@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 import warnings
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -18,7 +19,7 @@ from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan
 from mlpipe.sources.conversion.names import rename_features
 from mlpipe.sources.conversion.passes import exact_pipeline
 from mlpipe.sources.conversion.trace import Traced
-from mlpipe.sources.conversion.unsupported import unsupported_operations
+from mlpipe.sources.conversion.unsupported import has_loops, unsupported_operations
 from mlpipe.sources.traceable import first_line
 
 _COLORS = {("rgb", "float32"): "RGB", ("bgr", "float32"): "BGR", ("grayscale", "float32"): "G", ("grayscale", "float16"): "G_FLOAT16"}
@@ -55,12 +56,13 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
     if is_program:
         half = (convert.compute_precision or DEFAULT_PRECISIONS[convert.to]) == "float16"
         arguments["compute_precision"] = ct.transform.FP16ComputePrecision(op_selector=keep.may_be_half) if half else ct.precision.FLOAT32
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             model = ct.convert([traced.function], **arguments)
-    except Exception as error:
-        raise _failure(traced, error) from error
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they hold a temporary folder of coremltools, which goes with them
+            raise _failure(traced, error) from error
     keep.check()
     spec = model.get_spec()
     names = _feature_names(traced, interface, is_program=is_program)
@@ -119,12 +121,15 @@ def _numpy_type(dtype: str) -> Any:
 
 def _failure(traced: Traced, error: Exception) -> ConversionFailed:
     """Return what to say of an exception of coremltools: every operation that Core ML lacks, else its own words."""
-    missing = unsupported_operations(traced.function)
     newer = re.search(r"converted model has version (\d+)", str(error))
     if newer:
         fix = f"set convert.minimum_deployment_target to {target_name(int(newer[1]))} or later"
         return ConversionFailed("the model needs operations that its deployment target lacks", fix=fix)
+    missing = unsupported_operations(traced.function)
     if not missing:
+        if isinstance(error, IndexError) and has_loops(traced.function):
+            why = "coremltools fails on a loop with an iteration limit, as recurrent layers in a SavedModel have"
+            return ConversionFailed("coremltools cannot convert a loop of the model", why=why, fix="convert the Keras file instead of the SavedModel")
         return ConversionFailed("coremltools cannot convert the model", why=first_line(error))
     lines = [f"{operation} ({len(nodes)}): {', '.join(nodes[:5])}{', ...' if len(nodes) > 5 else ''}" for operation, nodes in missing.items()]
     fix = "cut the graph before or behind them with `source.inputs` and `source.outputs`"

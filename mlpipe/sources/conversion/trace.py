@@ -38,7 +38,7 @@ def trace(model: Traceable, interface: Interface) -> Traced:
     try:
         with _plain_recurrent_loops():
             concrete = tf.function(function, autograph=False).get_concrete_function(*signature)
-    except (tf.errors.OpError, ValueError, TypeError) as error:
+    except Exception as error:
         raise ConversionFailed("TensorFlow cannot trace the model with these shapes", why=first_line(error)) from error
     count = len(signature)  # captured variables follow the arguments
     return Traced(concrete, tuple(tensor.op.name for tensor in concrete.inputs[:count]), tuple(tensor.op.name for tensor in concrete.outputs))
