@@ -124,3 +124,9 @@ class StoreUnusable(MlpipeError):
     """The cache or the workspace's build folder cannot be written, or the disk is full."""
 
     code = "E400"
+
+
+class UserCodeFailed(StepFailed):
+    """A Python file that the recipe names is missing or fails to import."""
+
+    code = "E380"

@@ -47,7 +47,7 @@ WEIGHT_BITS: Mapping[tuple[Target, Method], Mapping[int, int]] = {
     ("neuralnetwork", "linear"): dict.fromkeys(_EVERY, IOS13),
     ("neuralnetwork", "kmeans"): dict.fromkeys(_EVERY, IOS13),
     ("neuralnetwork", "lut"): dict.fromkeys(_EVERY, IOS13),
-    ("mlprogram", "float16"): {16: IOS15},
+    ("mlprogram", "float16"): {16: IOS16},
     ("mlprogram", "linear"): {8: IOS16, 4: IOS18},
     ("mlprogram", "kmeans"): _PALETTE,
     ("mlprogram", "lut"): _PALETTE,

@@ -31,4 +31,5 @@ def run(request: StepRequest) -> StepResult:
         stamp(model.spec, metadata, {**conversion["inputs"], **conversion["outputs"]})
         write_canonical(model.spec, target, model.weights_folder)
     float32_bytes = conversion.get("float32_size_bytes") or float32_size_bytes(read_model(find_model(request.inputs["conversion"])))
-    return StepResult({"size_bytes": size_bytes(target), "float32_size_bytes": float32_bytes})
+    stamped = size_bytes(target) - size_bytes(source)  # the float32 conversion would carry the same metadata
+    return StepResult({"size_bytes": size_bytes(target), "float32_size_bytes": float32_bytes + stamped})

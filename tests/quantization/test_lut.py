@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpipe.errors import QuantizationFailed, RecipeError
+from mlpipe.errors import QuantizationFailed, RecipeError, UserCodeFailed
 from mlpipe.weights.inventory import stored_weights
 
 TABLES = """
@@ -111,10 +111,10 @@ def test_a_function_that_writes_into_its_argument_does_no_harm(network, run_step
 def test_a_missing_file_or_function_is_a_mistake_in_the_recipe(network, run_steps, lut, tmp_path):
     with pytest.raises(RecipeError, match="has no function absent"):
         run_steps(network, lut("absent"))
-    with pytest.raises(RecipeError, match="is not there"):
+    with pytest.raises(UserCodeFailed, match="cannot be read"):
         run_steps(network, {"method": "lut", "bits": 4, "function": "other.py:spaced"})
     (tmp_path / "broken.py").write_text("import a_module_that_is_not_installed_anywhere\n", encoding="utf-8")
-    with pytest.raises(RecipeError, match="fails to import"):
+    with pytest.raises(UserCodeFailed, match="fails to import"):
         run_steps(network, {"method": "lut", "bits": 4, "function": "broken.py:spaced"})
     with pytest.raises(QuantizationFailed, match="needs a function"):
         run_steps(network, {"method": "lut", "bits": 4})
