@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-_REQUIRED = ("coremltools", "onnx", "onnxruntime", "numpy", "protobuf", "pydantic", "pyyaml", "doit", "pillow", "filelock")
+_REQUIRED = ("coremltools", "onnx", "onnxruntime", "numpy", "protobuf", "pydantic", "pyyaml", "doit", "pillow")
 _OPTIONAL = {"tensorflow": "Keras and TensorFlow sources"}
 _LITTLE_DISK_BYTES = 5_000_000_000
 
