@@ -52,15 +52,17 @@ def test_a_digest_belongs_to_its_signature_while_somebody_writes(tmp_path):
         writer.join()
 
 
-def test_a_file_just_written_is_read_only_when_its_tick_is_over(tmp_path):
+def test_a_file_just_written_is_read_only_when_its_tick_is_over(tmp_path, monkeypatch):
+    slept = []
+    monkeypatch.setattr("mlpipe.engine.files.time.sleep", slept.append)
     path = tmp_path / "a"
     path.write_text("one")
-    started = time.perf_counter()
+    monkeypatch.setattr("mlpipe.engine.files.time.time_ns", lambda: path.stat().st_mtime_ns + 1_000_000)
     settled_sha256(path)
-    assert time.perf_counter() - started > 0.005
-    started = time.perf_counter()
+    assert [round(seconds, 3) for seconds in slept] == [0.019]
+    monkeypatch.setattr("mlpipe.engine.files.time.time_ns", lambda: path.stat().st_mtime_ns + 20_000_000)
     settled_sha256(path)
-    assert time.perf_counter() - started < 0.02
+    assert len(slept) == 1
 
 
 def test_a_missing_file(tmp_path):

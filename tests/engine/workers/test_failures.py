@@ -93,7 +93,7 @@ def test_a_step_past_its_timeout_is_killed_with_its_children(make_job: MakeJob, 
         [slow] = pool.wait(30)
     assert late.error["what"] == "stopped after its timeout of 1 s"
     assert (late.error["kind"], late.error["exit_code"]) == ("timeout", 3)
-    assert 1 <= took < 3
+    assert 1 <= took < 20  # the step itself would linger for a minute
     assert slow.error is None
     [grandchild] = grandchildren
     assert gone(grandchild)
