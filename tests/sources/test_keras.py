@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlpipe.errors import SourceUnreadable
+from mlpipe.errors import SourceUnreadable, UserCodeFailed
 from mlpipe.recipe.schema.convert import Convert
 from mlpipe.recipe.schema.source import Source
 from mlpipe.sources import keras as keras_source
@@ -216,7 +216,7 @@ def test_modules_that_clash_or_fail_say_so(custom: Path, tmp_path: Path, tools: 
         ([broken], "ZeroDivisionError"),
         ([tmp_path / "gone.py"], "cannot be read"),
     ):
-        with pytest.raises(SourceUnreadable, match=message):
+        with pytest.raises((SourceUnreadable, UserCodeFailed), match=message):
             tools.describe(source.model_copy(update={"modules": [str(module) for module in modules]}))
 
 

@@ -58,7 +58,6 @@ def test_a_core_ml_file_is_taken_as_it_is(tmp_path: Path) -> None:
     spec = model_pb2().Model(specificationVersion=4)
     spec.description.input.add(name="x").type.multiArrayType.shape.extend([2])
     spec.neuralNetwork.SetInParent()
-    spec.description.metadata.SetInParent()
     model = tmp_path / "Model.mlmodel"
     model.write_bytes(spec.SerializeToString())
     result, output = run(tmp_path, model, {"coreml": "Model.mlmodel"}, None)
