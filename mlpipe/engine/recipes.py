@@ -66,6 +66,7 @@ class _Run:
         codes += [ExitCode.GATE_FAILED for recipe in recipes if recipe.report is not None and recipe.report["verdict"] in {"FAIL", "ERROR"}]
         codes += [ExitCode.GATE_FAILED for recipe in recipes if require_gate and not recipe.gated]
         tasks = {name: self.task(task) for name, task in result.tasks.items()}
+        codes += [ExitCode.GATE_FAILED for task in tasks.values() if task["judged"] and task["judged"]["verdict"] in {"FAIL", "ERROR"}]
         idle = result.ok and not (result.count(Outcome.RAN) or result.count(Outcome.RESTORED))
         report = RunReport(recipes, tasks, combine(codes), result.partial, nothing_to_do=idle)
         for recipe in recipes:
@@ -127,6 +128,7 @@ class _Run:
             "notes": list(task.notes),
             "log": None if task.log is None else str(task.log),
             "error": task.error,
+            "judged": task.values if self.specs[task.task].step == "mlpipe.steps.gate" else None,
         }
 
     def snapshot(self, selection: str, report: RunReport, result: RunResult, started_ns: int) -> None:

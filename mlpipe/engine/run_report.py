@@ -34,7 +34,7 @@ class RunReport:
 
     recipes: tuple[RecipeResult, ...]
     tasks: Mapping[str, Mapping[str, Any]]
-    """By name: outcome, why, seconds, cpu_seconds (of the step, when it ran), notes, log, error."""
+    """By name: outcome, why, seconds, cpu_seconds (of the step, when it ran), notes, log, error; judged, a gate's verdict (verdict.json)."""
     exit_code: ExitCode
     partial: bool = False
     """Only selected tasks ran: this is never a pass."""

@@ -46,7 +46,7 @@ def test_a_step_that_fails_fails_alone(with_function, body, what, why):
         assert what in stream
         assert "build/.mlpipe/logs/digits/quantize/mine.log" in stream
         assert "Traceback" not in stream
-    assert "digits: has NO REPORT, because a step failed" in answer.stdout
+    assert "digits: could NOT BE JUDGED" in answer.stdout
     again = checkout.run_json("run", RECIPE, code=3)["tasks"]
     assert again["digits:quantize:mine"]["outcome"] == "failed"
     for task in ("package", "predict", "compare", "gate"):
@@ -157,6 +157,10 @@ def test_a_part_of_a_run_has_never_passed(checkout):
     needed = {f"digits:{step}:fp16" for step in ("quantize", "package", "predict", "compare", "gate")}
     assert found["tasks"].keys() == needed | {"digits:source", "digits:convert", "digits:predict:converted", "digits:predict:source"}
     checkout.run("run", RECIPE, "--only", "digits:gate:nothing", code=2)
+    checkout.edit(RECIPE, 'size_ratio: "<= 55%"', 'size_ratio: "<= 5%"')
+    answer = checkout.run("run", RECIPE, "--only", "digits:gate:fp16", code=1)
+    assert "digits: FAILS its gates (PARTIAL: only selected tasks ran)" in answer.stdout
+    assert re.search(r"FAIL fp16: size_ratio <= 5%: .*50\.", answer.stdout)
 
 
 def test_a_recipe_without_gates_is_ungated_and_may_be_refused(checkout):

@@ -122,7 +122,7 @@ def test_every_source_and_every_quantizer_are_the_same_in_every_byte(every_sourc
     shutil.copytree(first.folder, second.folder)
     for workspace, seed, jobs in ((first, "1", "2"), (second, "4242", "1")):
         workspace.environment["PYTHONHASHSEED"] = seed
-        assert {task["outcome"] for task in workspace.run_json("run", "-j", jobs)["tasks"].values()} == {"ran"}
+        assert {task["outcome"] for task in workspace.run_json("run", "-j", jobs)["tasks"].values()} == {"ran", "restored"}  # recipes share steps
     outputs, others = first.outputs(), second.outputs()
     assert outputs.keys() == others.keys()
     models = sorted({"/".join(path.split("/")[:2]) for path in outputs if ".ml" in path})

@@ -40,8 +40,7 @@ def result_lines(result: RunReport, stream: TextIO) -> list[str]:
     for number, recipe in enumerate(result.recipes):
         lines += [""] if number else []
         if recipe.report is None:
-            text, colour = _CONCLUSIONS["PARTIAL" if result.partial else "NO_REPORT"]
-            lines.append(_heading(recipe.name, text, colour, stream))
+            lines += _without_report(recipe.name, result, stream)
         else:
             lines += report_lines(recipe.report, Path(recipe.report_folder, "report.md"), stream, partial=result.partial)
     failed = {name: task["error"] for name, task in result.tasks.items() if task["outcome"] == "failed" and task["error"]}
@@ -55,6 +54,21 @@ def result_lines(result: RunReport, stream: TextIO) -> list[str]:
     return lines
 
 
+def _without_report(recipe: str, result: RunReport, stream: TextIO) -> list[str]:
+    """Return the conclusion of a recipe that has no report, and the gates that did not pass among those that were judged all the same."""
+    judged = [task["judged"] for name, task in result.tasks.items() if name.startswith(f"{recipe}:") and task.get("judged")]
+    verdicts = {variant["verdict"] for variant in judged}
+    verdict = next((verdict for verdict in ("ERROR", "FAIL") if verdict in verdicts), "PASS")
+    text, colour = conclusion({"verdict": verdict}, partial=True) if result.partial else _CONCLUSIONS["NO_REPORT"]
+    failed = failed_gates({"variants": {variant["variant"]: variant for variant in judged}})
+    return [_heading(recipe, text, colour, stream), *_failed_lines(failed, stream)]
+
+
+def _failed_lines(failed: Sequence[tuple[str, Mapping[str, Any]]], stream: TextIO) -> list[str]:
+    lines = [f"  {paint(gate['verdict'], _COLOURS.get(gate['verdict']), stream)} {_gate(variant, gate)}" for variant, gate in failed]
+    return ["", "Gates that did not pass:", *lines] if lines else []
+
+
 def report_lines(report: Report, path: Path, stream: TextIO, *, partial: bool = False) -> list[str]:
     """Return one recipe's conclusion, table and gates; `path` is where people read more."""
     text, colour = conclusion(report, partial=partial)
@@ -62,10 +76,7 @@ def report_lines(report: Report, path: Path, stream: TextIO, *, partial: bool = 
     rows = _rows(report)
     width = columns(stream)
     lines += _table(rows, stream) if width is None or _width(rows) <= width else _blocks(rows, stream)
-    failed = failed_gates(report)
-    if failed:
-        lines += ["", "Gates that did not pass:"]
-        lines += [f"  {paint(gate['verdict'], _COLOURS.get(gate['verdict']), stream)} {_gate(variant, gate)}" for variant, gate in failed]
+    lines += _failed_lines(failed_gates(report), stream)
     warnings = [(name, gate) for name, data in report["variants"].items() for gate in data["gates"] if gate["verdict"] == "PASS" and gate["why"]]
     if warnings:
         lines += ["", "Passed, but note:", *(f"  {_gate(variant, gate)}" for variant, gate in warnings)]
