@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mlpipe.errors import RecipeError
+from mlpipe.recipe.guess import source_kind
 from mlpipe.recipe.mistakes import Mistakes
 from mlpipe.recipe.nodes import KeyPath, Node
 from mlpipe.recipe.schema.source import SOURCE_KINDS
@@ -19,7 +22,8 @@ def resolve_paths(recipe: Node, mistakes: Mistakes) -> Node:
     """Return the recipe with absolute paths, after adding those that name nothing to the mistakes."""
     for section in ("source", "reference"):
         for kind in SOURCE_KINDS:
-            recipe = _resolve(recipe, (section, kind), mistakes, _model_exists if kind == "tensorflow" else os.path.exists, skip=_is_url)
+            recipe = _resolve(recipe, (section, kind), mistakes, _model_exists if kind == "tensorflow" else _is_file_or_folder, skip=_is_url)
+            _check_kind(recipe, (section, kind), mistakes)
         recipe = _resolve(recipe, (section, "modules"), mistakes, os.path.isfile)
     recipe = _resolve(recipe, ("reference", "npz"), mistakes, os.path.isfile)
     recipe = _resolve(recipe, ("convert", "classifier", "class_labels"), mistakes, os.path.isfile, lists=False)
@@ -58,6 +62,8 @@ def missing_file(node: Node, *, globs: bool = False) -> str:
     if globs:
         return f"no file matches '{node.value}'"
     path = Path(absolute_path(node))
+    if path.exists():
+        return f"'{node.value}' is a {'folder, not a file' if path.is_dir() else 'pipe or a device, not a file'}"
     neighbours = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, neighbours, n=1, cutoff=0.75)
     hint = f", did you mean '{Path(node.value).with_name(near[0])}'?" if near and Path(node.value).name else ""
@@ -68,9 +74,26 @@ def _is_url(text: str) -> bool:
     return text.startswith(("https://", "http://"))
 
 
+def _check_kind(recipe: Node, path: KeyPath, mistakes: Mistakes) -> None:
+    """Add a mistake where a model stands under the key of another kind, which would read it in vain."""
+    section, kind = path
+    node = recipe.mapping[section].mapping.get(str(kind)) if section in recipe.mapping else None
+    if node is None or not isinstance(node.value, str) or not _is_file_or_folder(node.value):
+        return
+    with contextlib.suppress(RecipeError):  # nothing says what it is: the step that reads it will
+        found = source_kind(Path(node.value))
+        if found != kind:
+            mistakes.value(node, path, f"'{Path(node.value).name}' goes under `{found}:`")
+
+
+def _is_file_or_folder(path: str) -> bool:
+    """Return whether a path can be read as a model: a pipe would wait for ever."""
+    return os.path.isfile(path) or os.path.isdir(path)  # noqa: PTH113, PTH112 - as fast as exists
+
+
 def _model_exists(path: str) -> bool:
     """Return whether there is a file, a folder, or a checkpoint with this prefix."""
-    return any(os.path.exists(path + suffix) for suffix in ("", ".index", ".meta"))  # noqa: PTH110
+    return any(_is_file_or_folder(path + suffix) for suffix in ("", ".index", ".meta"))
 
 
 def _glob_matches(pattern: str) -> bool:

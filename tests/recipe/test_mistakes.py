@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -102,3 +103,13 @@ def test_a_mistake_of_the_shared_defaults_is_placed_there(mistakes_of: Callable[
 )
 def test_mistakes_of_a_workspace_file(pipeline: str, expected: str, mistakes_of: Callable[[str, str], list[str]]) -> None:
     assert mistakes_of("source: {keras: model.keras}\n", pipeline) == [expected]
+
+
+def test_what_cannot_be_read_as_a_file_is_said_to_be_there(folder: Path, mistakes_of: Callable[[str], list[str]]) -> None:
+    os.mkfifo(folder / "pipe.keras")
+    (folder / "photos").mkdir()
+    found = mistakes_of("source: {keras: pipe.keras}\nconvert: {classifier: {class_labels: photos}}\n")
+    assert found == [
+        "recipe.yaml:1:17: source.keras: 'pipe.keras' is a pipe or a device, not a file",
+        "recipe.yaml:2:38: convert.classifier.class_labels: 'photos' is a folder, not a file",
+    ]
