@@ -72,7 +72,7 @@ name: damaged
 source: {{coreml: {model}}}
 reference: {{keras: digits.keras}}
 compare:
-  samples: {{images: data/*.png, fit: exact}}
+  samples: {{images: data/*.png, fit: exact, scale: 0.0625}}
   metrics: [top1_agreement, snr_db]
 gate:
   converted: {{source.snr_db: ">= 30 dB"}}
