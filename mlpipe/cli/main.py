@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mlpipe import __version__
+from mlpipe.cli.output import prepare_streams
 from mlpipe.errors import MlpipeError
 from mlpipe.exit_codes import ExitCode
 
@@ -70,8 +71,15 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with one of ExitCode."""
+    prepare_streams()
     words = sys.argv[1:] if arguments is None else arguments
-    sys.exit(int(run(words)))
+    code = run(words)
+    try:
+        sys.stdout.flush()
+    except MlpipeError as error:
+        click.echo(str(error), err=True)
+        code = error.exit_code
+    sys.exit(int(code))
 
 
 def run(words: list[str]) -> ExitCode:
@@ -94,9 +102,6 @@ def run(words: list[str]) -> ExitCode:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = None  # the reader left; nothing more can be said there
-        return ExitCode.DONE
     except Exception:
         if "--debug" in words:
             raise
