@@ -15,6 +15,7 @@ from mlpipe.recipe.schema.convert import Convert
 from mlpipe.recipe.schema.source import Source
 from mlpipe.sources.coreml_features import image_of, inputs_of, labels_of, outputs_of
 from mlpipe.weights.inventory import float32_size_bytes
+from mlpipe.weights.program import check_weight_file
 
 Arrays = dict[str, np.ndarray]
 Runtime = Callable[[Path, Iterable[Arrays]], Iterator[Arrays]]
@@ -22,9 +23,12 @@ Runtime = Callable[[Path, Iterable[Arrays]], Iterator[Arrays]]
 
 
 def describe(source: Source, path: Path) -> dict[str, Any]:
-    """Return the inputs and outputs of the model, for description.json. Errors: ModelFileInvalid."""
+    """Return the inputs and outputs of the model, for description.json. Errors: ModelFileInvalid, also where the weights are not whole."""
     del source
-    spec = read_model(path).spec
+    model = read_model(path)
+    spec = model.spec
+    if model.kind == "mlprogram":  # other kinds hold their weights in the file that was just read
+        check_weight_file(spec.mlProgram, model.weights_folder)
     inputs, outputs = ([feature.as_dict() for feature in features] for features in (inputs_of(spec), outputs_of(spec)))
     return {"kind": "coreml", "inputs": inputs, "outputs": outputs, "tools": {"coremltools": version("coremltools")}}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ def load_model(source: Source, path: Path) -> Any:
         )
     if keras.backend.backend() != "tensorflow":
         raise SourceUnreadable(f"Keras runs on {keras.backend.backend()}", fix="unset KERAS_BACKEND: mlpipe traces models with TensorFlow")
+    _check_container(path)
     custom_objects = load_objects(source.modules)
     try:
         with _legacy_configurations(keras), warnings.catch_warnings():
@@ -52,6 +54,16 @@ def load_model(source: Source, path: Path) -> Any:
             return keras.saving.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=not source.allow_code)
     except Exception as error:
         raise _unreadable(path, error, allow_code=source.allow_code) from error
+
+
+def _check_container(path: Path) -> None:
+    """Refuse what is no zip or HDF5 file: Keras says of the one that it is missing, of the other what its library says."""
+    import h5py
+
+    whole = path.is_dir() or zipfile.is_zipfile(path) if path.suffix == ".keras" else h5py.is_hdf5(path)
+    if not whole:
+        what = f"the file is damaged, truncated or no {path.suffix}"
+        raise SourceUnreadable(what, where=path.name, fix="save or download it again; the suffix must say what it is: .keras, or .h5 and .hdf5 for HDF5")
 
 
 def _unreadable(path: Path, error: Exception, *, allow_code: bool) -> SourceUnreadable:

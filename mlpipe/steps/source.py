@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mlpipe.errors import RecipeError, SourceUnreadable
+from mlpipe.errors import MlpipeError, RecipeError, SourceUnreadable
+from mlpipe.model_files.placeholder import refuse_placeholders
 from mlpipe.recipe.schema.source import Source
 from mlpipe.sources.table import file_name, model_path, module_of, with_modules_in
 from mlpipe.steps.step import StepRequest, StepResult
@@ -29,15 +30,29 @@ def run(request: StepRequest) -> StepResult:
     Errors: SourceUnreadable where the model cannot be fetched, has another checksum, or cannot be loaded.
     """
     source = Source.model_validate(request.parameters["source"])
+    module = module_of(source)
     folder = request.output / "model"
     folder.mkdir()
     if "://" in source.location:
         _download(source, folder / file_name(source), request)
     else:
         _copy(source, request.files["model"], folder)
-    description = module_of(source).describe(with_modules_in(source, request.folder), model_path(source, request.output))
+    try:
+        refuse_placeholders(folder)
+        description = module.describe(with_modules_in(source, request.folder), model_path(source, request.output))
+    except MlpipeError as error:
+        _name_files_as_given(error, folder)
+        raise
     (request.output / "description.json").write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return StepResult(values={"description": description})
+
+
+def _name_files_as_given(error: MlpipeError, folder: Path) -> None:
+    """Take the place of the copy that was read out of an error's names of files."""
+    for part in ("where", "why"):
+        text = getattr(error, part)
+        if isinstance(text, str):
+            setattr(error, part, text.replace(f"{folder}/", ""))
 
 
 def _copy(source: Source, files: tuple[Path, ...], folder: Path) -> None:

@@ -100,6 +100,17 @@ def constants_of(program: Any, weights_folder: Path | None) -> Iterator[Constant
                 yield Constant(prefix + name, name, op, BY_CODE[tensor.dataType], shape, computing, scope, weights_folder)
 
 
+def check_weight_file(program: Any, weights_folder: Path | None) -> None:
+    """Return nothing where every constant that the program keeps in its weight file stands there whole. Errors: ModelFileInvalid."""
+    for _, block in functions_of(program):
+        for op in operations_of(block):
+            bindings = [binding for argument in op.inputs.values() for binding in argument.arguments]
+            values = [*op.attributes.values(), *(binding.value for binding in bindings if binding.WhichOneof("binding") == "value")]
+            for value in values:
+                if value.WhichOneof("value") == "blobFileValue":
+                    read_value(value, weights_folder)
+
+
 def _uses(operations: list[Any]) -> dict[str, list[Use]]:
     """Return who reads each name."""
     uses: dict[str, list[Use]] = {}

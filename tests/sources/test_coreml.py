@@ -97,3 +97,16 @@ def test_describing_needs_no_coremltools(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.mlmodel")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[{'name': 'x', 'shape': [2, 3], 'dtype': 'float32'}]"
+
+
+@pytest.mark.parametrize("damage", ["gone", "short", "other"])
+def test_a_package_whose_weights_are_not_whole_is_refused(damage: str, tools: Any, small_cnn: Source) -> None:
+    package = tools.convert(small_cnn, to="mlprogram").path
+    (weights,) = package.rglob("weight.bin")
+    data = weights.read_bytes()
+    assert coreml.describe(Source(coreml=str(package)), package)
+    weights.write_bytes(data[: len(data) // 2] if damage == "short" else bytes(len(data)))
+    if damage == "gone":
+        weights.unlink()
+    with pytest.raises(ModelFileInvalid, match=r"lacks its weight file|truncated|does not fit its program"):
+        coreml.describe(Source(coreml=str(package)), package)

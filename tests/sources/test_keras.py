@@ -223,8 +223,8 @@ def test_modules_that_clash_or_fail_say_so(custom: Path, tmp_path: Path, tools: 
 def test_files_that_are_no_model_say_so(tmp_path: Path, tools: Any, small_cnn: Source) -> None:
     content = Path(small_cnn.location).read_bytes()
     for name, data, message in (
-        ("cut.keras", content[: len(content) // 2], "Keras cannot load the model"),
-        ("empty.h5", b"", "Keras cannot load the model"),
+        ("cut.keras", content[: len(content) // 2], "damaged, truncated or no .keras"),
+        ("empty.h5", b"", "damaged, truncated or no .h5"),
         ("model.onnx", content, "ends in .keras, .h5 or .hdf5"),
     ):
         path = tmp_path / name

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlpipe.errors import MlpipeError, RecipeError, SourceUnreadable
+from mlpipe.errors import MlpipeError, ModelFileInvalid, RecipeError, SourceUnreadable
 from mlpipe.model_files.protobuf import model_pb2
 from mlpipe.steps import source as source_step
 from mlpipe.steps.step import StepRequest, StepResult
@@ -85,6 +85,30 @@ def test_a_folder_is_copied_whole(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model" / "Model.mlpackage" / "Data" / "model.mlmodel").read_bytes() == MODEL
     with pytest.raises(RecipeError, match="only a single file has a checksum"):
         run(tmp_path / "again", {"coreml": "Model.mlpackage", "sha256": SHA256}, package)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "^Model.mlmodel: the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n", "^Model.mlmodel: this is a git-lfs pointer.*git lfs pull"),
+        (MODEL[:-1], "^Model.mlmodel: the file is damaged, truncated"),
+    ],
+)
+def test_what_is_no_model_is_named_as_the_user_knows_it(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "Model.mlmodel"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileInvalid, match=message):
+        run(tmp_path / "out", {"coreml": "Model.mlmodel"}, path)
+
+
+def test_a_pointer_inside_a_folder_is_found(tmp_path: Path) -> None:
+    variables = tmp_path / "saved" / "variables"
+    variables.mkdir(parents=True)
+    (tmp_path / "saved" / "saved_model.pb").touch()  # read only where no pointer is found
+    (variables / "variables.data-00000-of-00001").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelFileInvalid, match=r"^saved/variables/variables\.data-00000-of-00001: this is a git-lfs pointer"):
+        run(tmp_path / "out", {"tensorflow": "saved"}, tmp_path / "saved")
 
 
 def test_a_url_is_downloaded_with_progress(tmp_path: Path, server: str) -> None:
