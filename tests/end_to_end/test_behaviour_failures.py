@@ -83,7 +83,7 @@ import sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"tensorflow", "keras", "tf_keras"}:
+        if name.partition(".")[0] in {"tensorflow", "keras", "tf_keras", "torch"} or name.startswith("coremltools.converters"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
@@ -93,7 +93,7 @@ sys.meta_path.insert(0, Blocker())
 
 @pytest.fixture
 def without_tensorflow(tmp_path):
-    """Return an environment in which TensorFlow and Keras are as good as not installed."""
+    """Return what makes TensorFlow, Keras and coremltools' converters as good as not installed in the runs of a workspace."""
     folder = tmp_path / "without"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(BLOCKER)
@@ -128,7 +128,7 @@ release: {variant: linear, name: Existing}
 
 
 @pytest.mark.parametrize("model", ["digits/fp16.mlmodel", "digits-mlprogram/converted.mlpackage"])
-def test_a_core_ml_recipe_needs_no_tensorflow(built, make_checkout, without_tensorflow, model):
+def test_a_core_ml_recipe_needs_no_tensorflow_and_no_converter(built, make_checkout, without_tensorflow, model):
     checkout = without_tensorflow(make_checkout(cold=True))
     folder = checkout.folder / "recipes/existing"
     folder.mkdir()

@@ -155,3 +155,19 @@ def test_plan_check_tells_stale_from_done(checkout, make_checkout):
     assert not (other.folder / "build").exists()
     other.run("run", RECIPE)
     other.run("plan", RECIPE, "--check")
+
+
+def test_every_run_that_did_something_is_in_the_history(checkout):
+    checkout.edit(RECIPE, 'size_ratio: "<= 55%"', 'size_ratio: "<= 5%"')
+    checkout.run("run", RECIPE, code=1)
+    checkout.run("run", RECIPE, code=1)
+    lines = [json.loads(line) for line in (checkout.folder / "build/.mlpipe/history.jsonl").read_text().splitlines()]
+    assert [line["passed"] for line in lines] == [True, False]
+    for line in lines:
+        assert line["recipe"] == "digits"
+        assert line["tasks"].keys() == ALL
+        assert line["sizes"] == {variant: (checkout.folder / f"build/digits/{variant}.mlmodel").stat().st_size for variant in VARIANTS}
+        assert line["metrics"]["fp16"]["accuracy"] > 0.98
+        for task in line["tasks"].values():
+            record = json.loads((checkout.folder / f"build/.mlpipe/records/{task['record']}.json").read_text())
+            assert record.keys() >= {"key", "fields", "artifact", "seconds", "peak_bytes", "time"}
