@@ -7,6 +7,8 @@ Without indices each weight takes the nearest entry.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,8 @@ def encode(weight: Weight, step: QuantizeStep) -> Palette:
         try:
             result = function(values.copy(), step.bits, weight.name)
         except Exception as error:
-            why = f"{type(error).__name__}: {error}"
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            why = f"{type(error).__name__}: {error}, at {Path(place.filename).name}:{place.lineno}"
             raise QuantizationFailed("the user's look-up table function failed", where=where, why=why) from error
         return _palette(result, values, step.bits, weight.storage, where)
 

@@ -82,7 +82,7 @@ WRONG = [
     ("too_high", "432 whole-number indices below 16", "from 16 to 16"),
     ("few_indices", "432 whole-number indices below 16", "returned 3"),
     ("real_indices", "432 whole-number indices below 16", "float64"),
-    ("raises", "function failed", "KeyError: 'conv.weights 4'"),
+    ("raises", "function failed", "KeyError: 'conv.weights 4', at tables.py:"),
 ]
 
 

@@ -41,7 +41,7 @@ def from_status(status: int, *, memory_killed: bool | None, timeout_seconds: flo
     `status` is as from `os.waitstatus_to_exitcode`; `timeout_seconds` is set where we killed it; `memory_killed` is None where the kernel does not say.
     """
     if timeout_seconds is not None:
-        return as_failure(StepFailed(f"stopped after its timeout of {timeout_seconds:g} s", fix="raise `workers: timeout_seconds` for this step"), "timeout")
+        return as_failure(StepFailed(f"stopped after its timeout of {timeout_seconds:g} s", fix="raise `workers: timeout:` for this step"), "timeout")
     if status >= 0:
         return as_failure(StepFailed(f"the step's process ended itself with status {status}", why="some code that it called ended the process"), "signal")
     name = _signal_name(-status)

@@ -19,7 +19,7 @@ class QuantizeStep(Section):
     granularity: Granularity | None = Field(None, description="Default: per_channel for linear, per_tensor for look-up tables.")
     block_size: int | None = Field(None, ge=1, description="per_block: weights that share a scale; default 32.")
     group_size: int | None = Field(None, ge=1, description="per_grouped_channel: channels that share a table; default 32.")
-    function: FunctionReference | None = Field(None, description="lut: weights, bits -> table and indices, as file.py:function.")
+    function: FunctionReference | None = Field(None, description="lut: function(weights, bits, name) -> table, or table and indices, as file.py:function.")
     minimum_elements: int = Field(0, ge=0, description="Smaller weights stay as they are (named in the record).")
     skip: list[str] = Field(default_factory=list, description="Globs over weight or layer names that stay as they are.")
     minimum_snr_db: float | None = Field(None, description="A weight that decodes below it fails the step; default: by scheme.")

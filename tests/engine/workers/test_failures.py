@@ -92,6 +92,7 @@ def test_a_step_past_its_timeout_is_killed_with_its_children(make_job: MakeJob, 
         took = time.monotonic() - start
         [slow] = pool.wait(30)
     assert late.error["what"] == "stopped after its timeout of 1 s"
+    assert late.error["fix"] == "raise `workers: timeout:` for this step"
     assert (late.error["kind"], late.error["exit_code"]) == ("timeout", 3)
     assert 1 <= took < 20  # the step itself would linger for a minute
     assert slow.error is None
