@@ -35,7 +35,7 @@ class State:
         self._tables: dict[Table, dict[str, Any]] = {}
         self._unread: dict[Table, dict[str, str]] = {}
         self._changed: dict[Table, set[str]] = {table: set() for table in _TABLES}
-        self._connection = _open(path) if path is not None else sqlite3.connect(":memory:")
+        self._connection = None if path is None else _open(path)
 
     def get(self, table: Table, name: str) -> Any:
         """Return what is kept under a name; None where nothing is."""
@@ -58,7 +58,7 @@ class State:
 
     def flush(self) -> None:
         """Write what changed, all of it or nothing. Errors: StoreUnusable."""
-        if self.path is None or not any(self._changed.values()):
+        if self.path is None or self._connection is None or not any(self._changed.values()):
             return
         with disk_errors(self.path.parent, "free some space, or make the folder writable"), _sqlite_errors(), self._connection:
             for table, names in self._changed.items():
@@ -73,15 +73,16 @@ class State:
         try:
             self.flush()
         finally:
-            self._connection.close()
+            self.discard()
 
     def discard(self) -> None:
         """Let go of the file without writing."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _table(self, table: Table) -> tuple[dict[str, Any], dict[str, str]]:
         if table not in self._tables:
-            rows = [] if self.path is None else self._connection.execute(f"SELECT name, data FROM {table}").fetchall()  # noqa: S608
+            rows = [] if self._connection is None else self._connection.execute(f"SELECT name, data FROM {table}").fetchall()  # noqa: S608
             self._tables[table] = {}
             self._unread[table] = dict(rows)
         return self._tables[table], self._unread[table]

@@ -62,12 +62,23 @@ def missing_file(node: Node, *, globs: bool = False) -> str:
     if globs:
         return f"no file matches '{node.value}'"
     path = Path(absolute_path(node))
-    if path.exists():
+    try:
+        path.stat()
         return f"'{node.value}' is a {'folder, not a file' if path.is_dir() else 'pipe or a device, not a file'}"
-    neighbours = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    except PermissionError as error:
+        return f"'{node.value}' cannot be read: {error.strerror}"
+    except (OSError, ValueError):  # not there, or a name that no file can have
+        neighbours = _names_in(path.parent)
     near = difflib.get_close_matches(path.name, neighbours, n=1, cutoff=0.75)
     hint = f", did you mean '{Path(node.value).with_name(near[0])}'?" if near and Path(node.value).name else ""
     return f"no such file: '{node.value}'{hint}"
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except (OSError, ValueError):
+        return []
 
 
 def _is_url(text: str) -> bool:

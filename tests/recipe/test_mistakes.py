@@ -113,3 +113,14 @@ def test_what_cannot_be_read_as_a_file_is_said_to_be_there(folder: Path, mistake
         "recipe.yaml:1:17: source.keras: 'pipe.keras' is a pipe or a device, not a file",
         "recipe.yaml:2:38: convert.classifier.class_labels: 'photos' is a folder, not a file",
     ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="NOT RUN: nothing is closed to root")
+def test_a_file_in_a_closed_folder_is_not_said_to_be_missing(folder: Path, mistakes_of: Callable[[str], list[str]]) -> None:
+    closed = folder / "closed"
+    closed.mkdir()
+    (closed / "model.keras").touch()
+    closed.chmod(0)
+    found = mistakes_of("source: {keras: closed/model.keras}\n")
+    closed.chmod(0o700)
+    assert found == ["recipe.yaml:1:17: source.keras: 'closed/model.keras' cannot be read: Permission denied"]

@@ -31,7 +31,9 @@ def from_exception(error: BaseException, folder: Path) -> dict[str, Any]:
     if place is not None:
         return as_failure(StepFailed(what, where=place, why="the recipe's own code raised it"))
     if isinstance(error, OSError) and error.errno in _MACHINE:
-        return as_failure(StepFailed(_text(error), fix="free disk space, or mend the permissions, and run again"))
+        where = error.filename2 or error.filename
+        failed = StepFailed(error.strerror or _text(error), where=where and str(where), fix="free disk space, or mend the permissions, and run again")
+        return as_failure(failed)
     return as_failure(MlpipeError(what, why="this is a bug in mlpipe; the log holds the traceback"), "bug") | {"exit_code": int(ExitCode.BUG)}
 
 

@@ -26,7 +26,7 @@ Gone = Callable[[int], bool]
         ("exit_self", {"status": 0}, "signal", 3, "the step's process ended itself with status 0", "some code that it called ended the process"),
         ("exit_self", {"status": 7}, "signal", 3, "the step's process ended itself with status 7", "some code that it called ended the process"),
         ("expected", {}, "expected", 3, "no such op", None),
-        ("fill_disk", {}, "expected", 3, "[Errno 28] No space left on device", None),
+        ("fill_disk", {}, "expected", 3, "No space left on device", None),
         ("bug", {}, "bug", 70, "KeyError: 'inside'", "this is a bug in mlpipe; the log holds the traceback"),
         ("not_json", {}, "bug", 70, "TypeError: Object of type set is not JSON serializable", "this is a bug in mlpipe; the log holds the traceback"),
     ],
