@@ -143,12 +143,14 @@ def runtime_page() -> str:
     """Return what the portable runtime executes."""
     from mlpipe.runtime.mlprogram import ops
     from mlpipe.runtime.mlprogram.op import OPS
+    from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW
     from mlpipe.runtime.neuralnetwork.layers import LAYERS
 
     ops.load()
+    layers = sorted({*LAYERS, *CONTROL_FLOW})
     lines = ["# What the portable runtime executes", ""]
     lines += [f"ML Program operations ({len(OPS.names())}): " + ", ".join(f"`{name}`" for name in OPS.names()), ""]
-    lines += [f"NeuralNetwork layers ({len(LAYERS)}): " + ", ".join(f"`{name}`" for name in sorted(LAYERS)), ""]
+    lines += [f"NeuralNetwork layers ({len(layers)}): " + ", ".join(f"`{name}`" for name in layers), ""]
     lines += ["Everything else is refused by type and layer name; a listed one may still refuse an attribute value that was not verified."]
     return "\n".join(lines)
 

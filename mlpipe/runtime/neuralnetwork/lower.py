@@ -8,6 +8,7 @@ from mlpipe.errors import ModelFileInvalid
 from mlpipe.model_files.read import ModelFile
 from mlpipe.runtime.features import features
 from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
+from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW, InnerLayersError
 from mlpipe.runtime.neuralnetwork.folding import fold
 from mlpipe.runtime.neuralnetwork.inputs import RANK5, add_inputs
 from mlpipe.runtime.neuralnetwork.layers import LAYERS
@@ -55,11 +56,17 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
     lost: set[str] = set()
     for layer in network.layers:
         kind = str(layer.WhichOneof("layer"))
-        if kind in LAYERS and not lost.isdisjoint(layer.input):
+        if (kind in LAYERS or kind in CONTROL_FLOW) and not lost.isdisjoint(layer.input):
             lost.update(layer.output)
             continue
         try:
-            net.values.update(zip(layer.output, _lower_layer(net, layer, kind), strict=True))
+            if kind in CONTROL_FLOW:
+                _require_inputs(net, layer)
+                CONTROL_FLOW[kind](net, layer, lower_layers)
+            else:
+                net.values.update(zip(layer.output, _lower_layer(net, layer, kind), strict=True))
+        except InnerLayersError as error:
+            unsupported += error.unsupported
         except UnsupportedLayerError as error:
             unsupported.append(Unsupported(kind, layer.name, error.why))
             lost.update(layer.output)
@@ -69,9 +76,7 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
 def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
     if kind not in LAYERS:
         raise UnsupportedLayerError("the portable runtime has no such layer")
-    missing = [name for name in layer.input if name not in net.values]
-    if missing:
-        raise UnsupportedLayerError(f"its input {missing[0]!r} is not there")
+    _require_inputs(net, layer)
     repeated = [name for name in layer.output if name in net.values]
     if repeated:
         raise UnsupportedLayerError(f"its output {repeated[0]!r} is there already")
@@ -82,6 +87,12 @@ def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
         raise UnsupportedLayerError(f"{len(layer.output)} outputs where it makes {len(outputs)}")
     outputs = [net.at_least_1d(output) for output in outputs]
     return outputs if lowering.keeps_grid else [net.round(output) for output in outputs]
+
+
+def _require_inputs(net: Network, layer: Any) -> None:
+    missing = [name for name in layer.input if name not in net.values]
+    if missing:
+        raise UnsupportedLayerError(f"its input {missing[0]!r} is not there")
 
 
 def _call(net: Network, function: LayerFunction, layer: Any, kind: str) -> list[str]:

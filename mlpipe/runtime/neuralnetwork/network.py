@@ -167,4 +167,7 @@ class Network:
 
     def at_least_1d(self, value: str) -> str:
         """Return the value, with one dimension where it has none: networks know no tensors without dimensions."""
-        return self.reshape(value, [1]) if self.require_rank(value) == 0 else value
+        if self.require_rank(value) > 0:
+            return value
+        constant = self.graph.value_of(value)
+        return self.reshape(value, [1]) if constant is None else self.graph.constant(constant.reshape(1))
