@@ -12,7 +12,7 @@ import numpy as np
 from mlpipe.errors import RecipeError, SourceUnreadable
 from mlpipe.recipe.schema.source import GraphInput, Source
 from mlpipe.sources.feature import Feature
-from mlpipe.sources.traceable import Traceable, first_line
+from mlpipe.sources.traceable import MUST_COMPILE, Traceable, first_line
 
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable"})
 _NO_RESULT = frozenset({"NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault", "SaveV2", "RestoreV2", "Print"})
@@ -189,6 +189,9 @@ def _between(graph: Any, fed: set[str], fetches: Iterable[str]) -> Any:
             copy.device = ""
             for stale in ("_output_shapes", "_class"):  # shapes may change with the fed ones; colocation may name a node that is gone
                 copy.attr.pop(stale, None)
+    for calls in (pruned.node, *(function.node_def for function in pruned.library.function)):
+        for node in calls:
+            node.attr.pop(MUST_COMPILE, None)
     return pruned
 
 

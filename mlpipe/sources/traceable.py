@@ -14,6 +14,9 @@ from mlpipe.sources.feature import Feature, checked_feeds
 
 Arrays = dict[str, np.ndarray]
 
+MUST_COMPILE = "_XlaMustCompile"
+"""The attribute of a function call that TensorFlow may not inline, and that coremltools therefore cannot convert: Keras 3 calls its grouped convolutions so."""
+
 
 @dataclass(frozen=True)
 class Traceable:

@@ -17,6 +17,7 @@ from mlpipe.recipe.schema.convert import Convert, DimensionRange, KeepFloat32
 from mlpipe.sources.conversion.classifier import make_classifier
 from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan, identifier
 from mlpipe.sources.conversion.names import rename_features
+from mlpipe.sources.conversion.operations import register_operations
 from mlpipe.sources.conversion.passes import exact_pipeline
 from mlpipe.sources.conversion.trace import Traced
 from mlpipe.sources.conversion.unsupported import has_loops, unsupported_operations
@@ -42,6 +43,7 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
     """
     import coremltools as ct
 
+    register_operations()
     is_program = convert.to == "mlprogram"
     keep = _KeptInFloat32(convert.keep_float32)
     arguments: dict[str, Any] = {
@@ -121,9 +123,9 @@ def _numpy_type(dtype: str) -> Any:
 
 def _failure(traced: Traced, error: Exception) -> ConversionFailed:
     """Return what to say of an exception of coremltools: every operation that Core ML lacks, else its own words."""
-    newer = re.search(r"converted model has version (\d+)", str(error))
+    newer = re.search(r"converted model has version (\d+)|available from version (\d+) onwards", str(error))
     if newer:
-        fix = f"set convert.minimum_deployment_target to {target_name(int(newer[1]))} or later"
+        fix = f"set convert.minimum_deployment_target to {target_name(int(newer[1] or newer[2]))} or later"
         return ConversionFailed("the model needs operations that its deployment target lacks", fix=fix)
     missing = unsupported_operations(traced.function)
     if not missing:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlpipe.errors import ConversionFailed
 from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan
-from mlpipe.sources.traceable import Traceable, first_line
+from mlpipe.sources.traceable import MUST_COMPILE, Traceable, first_line
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ def trace(model: Traceable, interface: Interface) -> Traced:
             concrete = tf.function(function, autograph=False).get_concrete_function(*signature)
     except Exception as error:
         raise ConversionFailed("TensorFlow cannot trace the model with these shapes", why=first_line(error)) from error
+    for operation in concrete.graph.get_operations():
+        if MUST_COMPILE in operation.node_def.attr:
+            operation._clear_attr(MUST_COMPILE)  # noqa: SLF001 (a graph under construction has no public way)
     count = len(signature)  # captured variables follow the arguments
     return Traced(concrete, tuple(tensor.op.name for tensor in concrete.inputs[:count]), tuple(tensor.op.name for tensor in concrete.outputs))
 
