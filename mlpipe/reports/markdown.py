@@ -19,7 +19,7 @@ _SUMMARY = {
 def markdown(report: Report) -> str:
     """Return the report as GitHub-flavoured markdown."""
     sections = [f"# {_text(report['recipe'])} {_SUMMARY[report['verdict']]}", _variants(report)]
-    sections += [_failed(report), _samples(report), _released(report), _bounds(report), _not_tested(report), _tools(report)]
+    sections += [_failed(report), _samples(report), _not_computed(report), _released(report), _bounds(report), _not_tested(report), _tools(report)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -83,6 +83,13 @@ def _samples(report: Report) -> str:
         for sample, message in variant["samples"]["errors"].items()
     ]
     return "## Samples that could not be used\n\n" + "\n".join(lines) if lines else ""
+
+
+def _not_computed(report: Report) -> str:
+    lines = [
+        f"- {_text(name)}: {_text(metric)}: {_text(why)}" for name, variant in report["variants"].items() for metric, why in variant["not_computed"].items()
+    ]
+    return "## Metrics that were not computed\n\n" + "\n".join(lines) if lines else ""
 
 
 def _released(report: Report) -> str:

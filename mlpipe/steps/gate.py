@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from mlpipe.metrics.wilson import CONFIDENCE, samples_needed, wilson_interval
@@ -30,6 +30,7 @@ def run(request: StepRequest) -> StepResult:
     if rules is not None and (rules["bounds"] or rules["report_only"]):
         entries = {**(compare["metrics"] if compare else {}), **{name: {"value": value} for name, value in sizes.items() if value is not None}}
         gates = [*samples_gates(compare), *(judge(bound, entries, compare, variant) for bound in rules["bounds"])]
+        gates += metrics_gates(compare, {bound["metric"] for bound in rules["bounds"]})
     result = {"variant": variant, "verdict": overall(rules, gates), "gates": gates, **sizes}
     (request.output / "verdict.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return StepResult(result)
@@ -63,6 +64,12 @@ def samples_gates(compare: Mapping[str, Json] | None) -> list[dict[str, Json]]:
     if compare["n"] == 0:
         return [_gate("samples", "at least one", 0, "ERROR", "there are no samples; check the pattern under compare.samples")]
     return []
+
+
+def metrics_gates(compare: Mapping[str, Json] | None, bounded: Container[str]) -> list[dict[str, Json]]:
+    """Return a gate of its own for each metric without a bound that the recipe lists and that has no value: nothing passes in silence."""
+    missing = {} if compare is None else compare["not_computed"]
+    return [_gate(metric, "computed", None, "ERROR", f"{metric} was not computed: {why}") for metric, why in missing.items() if metric not in bounded]
 
 
 def judge(bound: Mapping[str, Any], entries: Mapping[str, Any], compare: Mapping[str, Json] | None, variant: str) -> dict[str, Json]:

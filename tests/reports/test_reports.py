@@ -64,6 +64,7 @@ def test_nothing_but_gates_that_pass_is_a_pass() -> None:
 
 def test_markdown_shows_every_variant_failure_and_limit(report_of: Report, values: dict[str, Any]) -> None:
     text = markdown(report_of(values))
+    assert "## Metrics that were not computed\n\n- converted: accuracy: there is no ground truth\n" in text
     assert text.startswith("# digits could not be judged\n")
     assert "| lut-4 | 150 B | 15.00% | - | 98.61% (96.8 to 99.4) | 98.61% (96.8 to 99.4) | ERROR |" in text
     assert "| converted | 1.00 kB | 100.00% | inf dB | - | - | PASS |" in text

@@ -49,6 +49,15 @@ def verdict(step_request: Request) -> Callable[..., Any]:
     return judge
 
 
+def test_a_metric_without_a_bound_that_was_not_computed_is_an_error_where_anything_is_gated(verdict: Callable[..., Any]) -> None:
+    why = "labels.csv:3: unknown label 'cow'"
+    result = verdict({"snr_db": ">= 20 dB"}, {"snr_db": entry(40.0)}, not_computed={"accuracy": why})
+    assert result["verdict"] == "ERROR"
+    assert [gate["verdict"] for gate in result["gates"]] == ["PASS", "ERROR"]
+    assert result["gates"][1]["why"] == f"accuracy was not computed: {why}"
+    assert verdict(None, {}, not_computed={"accuracy": why})["verdict"] == "UNGATED"
+
+
 @pytest.mark.parametrize(
     ("bound", "value", "expected"),
     [
