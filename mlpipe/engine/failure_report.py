@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from mlpipe.engine.files import write_atomically
 from mlpipe.engine.outcome import RunResult
+from mlpipe.engine.state import state_folder
 from mlpipe.engine.task_spec import TaskSpec
 from mlpipe.steps import report
 from mlpipe.steps.step import StepRequest
 
 
-def write_failure_report(spec: TaskSpec, result: RunResult) -> None:
+def write_failure_report(spec: TaskSpec, result: RunResult, workspace_root: Path) -> None:
     """Write the report task's files with what there is, over those of an earlier run: nobody may read an old pass after a failure.
 
-    The task itself has not run, so that nothing of this is cached and the next run makes the report anew.
+    Called while the workspace is locked. The task itself has not run, so that nothing of this is cached and the next run makes the report anew.
     """
     done = {role: result.tasks[task] for role, task in spec.inputs.items() if task in result.tasks and result.tasks[task].outcome.is_good}
     parameters = dict(spec.parameters) | {"failures": _failures(spec, result)}
@@ -25,10 +26,7 @@ def write_failure_report(spec: TaskSpec, result: RunResult) -> None:
         output = Path(name)
         report.run(StepRequest(spec.name, parameters, folders, {role: task.values for role, task in done.items()}, {}, spec.folder, output))
         for relative, target in spec.export.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            written = target.with_name(f".{target.name}.{os.getpid()}")
-            written.write_bytes((output / relative).read_bytes())
-            written.replace(target)
+            write_atomically(target, (output / relative).read_bytes(), state_folder(workspace_root) / "tmp")
 
 
 def _failures(spec: TaskSpec, result: RunResult) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,21 +60,21 @@ class _Run:
         from mlpipe.engine.outcome import Outcome
         from mlpipe.engine.records import append_history
 
-        result = self.tasks(fail_fast=fail_fast, dry_run=False)
-        recipes = tuple(self.recipe(plan, result) for plan in self.workspace.plans)
+        recipes: list[RecipeResult] = []
+        result = self.tasks(fail_fast=fail_fast, while_locked=lambda result: recipes.extend(self.recipe(plan, result) for plan in self.workspace.plans))
         codes = [ExitCode((task.error or {}).get("exit_code", ExitCode.STEP_FAILED)) for task in result.failed]
         codes += [ExitCode.GATE_FAILED for recipe in recipes if recipe.report is not None and recipe.report["verdict"] in {"FAIL", "ERROR"}]
         codes += [ExitCode.GATE_FAILED for recipe in recipes if require_gate and not recipe.gated]
         tasks = {name: self.task(task) for name, task in result.tasks.items()}
         codes += [ExitCode.GATE_FAILED for task in tasks.values() if task["judged"] and task["judged"]["verdict"] in {"FAIL", "ERROR"}]
         idle = result.ok and not (result.count(Outcome.RAN) or result.count(Outcome.RESTORED))
-        report = RunReport(recipes, tasks, combine(codes), result.partial, nothing_to_do=idle)
+        report = RunReport(tuple(recipes), tasks, combine(codes), result.partial, nothing_to_do=idle)
         for recipe in recipes:
             append_history(self.workspace.root, recipe.name, result, _facts(recipe))
         self.snapshot(selection, report, result, started_ns)
         return report
 
-    def tasks(self, *, fail_fast: bool = False, dry_run: bool) -> RunResult:
+    def tasks(self, *, fail_fast: bool = False, dry_run: bool = False, while_locked: Callable[[RunResult], None] | None = None) -> RunResult:
         """Run what is stale, or say what that would be."""
         from mlpipe.engine.run import run_tasks
         from mlpipe.engine.store import Store
@@ -89,6 +89,7 @@ class _Run:
             select=self.only or None,
             fail_fast=fail_fast,
             dry_run=dry_run,
+            while_locked=while_locked,
         )
 
     def recipe(self, plan: Plan, result: RunResult) -> RecipeResult:
@@ -100,7 +101,7 @@ class _Run:
         report = None
         if task is not None and not result.partial:
             if not task.outcome.is_good:
-                write_failure_report(self.specs[task.task], result)
+                write_failure_report(self.specs[task.task], result, self.workspace.root)
                 self.withdraw_release(plan, result)
             report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         return RecipeResult(plan.name, str(plan.recipe_path), report, str(folder), gated=plan.gates is not None)

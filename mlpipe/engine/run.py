@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ def run_tasks(
     select: Sequence[str] | None = None,
     fail_fast: bool = False,
     dry_run: bool = False,
+    while_locked: Callable[[RunResult], None] | None = None,
 ) -> RunResult:
     """Bring tasks up to date, and return what became of each.
 
     `select` are globs over task names; what the matching tasks read comes with them. With `fail_fast` the first failure ends the run. With `dry_run`
-    nothing is written, and the outcomes say what would happen. `pool_factory` is a runner.PoolFactory.
+    nothing is written, and the outcomes say what would happen. `pool_factory` is a runner.PoolFactory; `while_locked` is called with the result while no other run
+    can touch the workspace (not in a dry run).
     Errors: RecipeError for a glob that matches nothing; StoreUnusable. A step that fails is an outcome, not an error.
     """
     from mlpipe.engine.tasks import ordered, selected
@@ -55,7 +57,10 @@ def run_tasks(
             if not partial:
                 build.retire({spec.name for spec in everything})
             results = _run(build, reporter, pool_factory, fail_fast=fail_fast)
-            return RunResult(results, partial, tuple(build.watched().items()), (*build.keys.code.paths(), *build.keys.installations()))
+            result = RunResult(results, partial, tuple(build.watched().items()), (*build.keys.code.paths(), *build.keys.installations()))
+            if while_locked is not None:
+                while_locked(result)
+            return result
         finally:
             state.close()
 
