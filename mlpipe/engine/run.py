@@ -32,8 +32,8 @@ def run_tasks(
     """Bring tasks up to date, and return what became of each.
 
     `select` are globs over task names; what the matching tasks read comes with them. With `fail_fast` the first failure ends the run. With `dry_run`
-    nothing is written, and the outcomes say what would happen. `pool_factory` is a runner.PoolFactory; `while_locked` is called with the result while no other run
-    can touch the workspace (not in a dry run).
+    nothing is written, and the outcomes say what would happen. `pool_factory` is a runner.PoolFactory. `while_locked` is called with the result while
+    no other run can touch the workspace (not in a dry run).
     Errors: RecipeError for a glob that matches nothing; StoreUnusable. A step that fails is an outcome, not an error.
     """
     from mlpipe.engine.tasks import ordered, selected
