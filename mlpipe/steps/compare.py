@@ -21,6 +21,7 @@ from mlpipe.recipe.metrics_table import METRICS, SOURCE_PREFIX
 from mlpipe.recipe.schema.compare import MetricSpec, Samples
 from mlpipe.samples.ground_truth import ground_truth_array, read_ground_truth
 from mlpipe.samples.predictions import Predictions, open_predictions
+from mlpipe.steps.labels import read_labels
 from mlpipe.steps.step import Json, StepRequest, StepResult
 
 Row = dict[str, np.ndarray[Any, np.dtype[Any]]]
@@ -176,7 +177,7 @@ def _labels(request: StepRequest, predictions: Predictions) -> dict[str, int]:
         return ground_truth_array(request.files["samples"][0], samples.ground_truth.removeprefix("key:"), predictions.ids)
     names = samples.labels if isinstance(samples.labels, list) else None
     if "labels" in request.files:
-        names = request.files["labels"][0].read_text(encoding="utf-8").splitlines()
+        names = read_labels(request.files["labels"][0], "compare.samples.labels")
     elif names is None and predictions.manifest.get("classifier"):
         names = predictions.manifest["classifier"]["labels"]
     return read_ground_truth(request.files["ground_truth"][0], predictions.ids, names)

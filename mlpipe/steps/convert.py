@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from mlpipe.errors import RecipeError
 from mlpipe.recipe.schema.convert import Convert
 from mlpipe.recipe.schema.source import Source
 from mlpipe.sources.table import model_path, module_of, with_modules_in
+from mlpipe.steps.labels import read_labels
 from mlpipe.steps.step import StepRequest, StepResult
 
 
@@ -27,11 +27,5 @@ def _with_labels(convert: Convert, request: StepRequest) -> Convert:
     classifier = convert.classifier
     if classifier is None or not isinstance(classifier.class_labels, str):
         return convert
-    lines = request.files["labels"][0].read_text(encoding="utf-8-sig").splitlines()
-    while lines and not lines[-1].strip():
-        lines.pop()
-    labels = [line.strip() for line in lines]
-    if not labels or "" in labels:
-        what = f"line {labels.index('') + 1} is empty" if labels else "the file is empty"
-        raise RecipeError(f"convert.classifier.class_labels: {what}", where=classifier.class_labels, fix="one label a line")
+    labels = read_labels(request.files["labels"][0], "convert.classifier.class_labels")
     return convert.model_copy(update={"classifier": classifier.model_copy(update={"class_labels": labels})})

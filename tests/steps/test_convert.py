@@ -46,10 +46,10 @@ def test_a_keras_model_becomes_a_classifier_with_the_labels_of_a_file(to: str, n
     assert "com.github.apple.coremltools.conversion_date" not in spec.description.metadata.userDefined
 
 
-@pytest.mark.parametrize(("content", "message"), [("", "the file is empty"), ("a\n\nb\n", "line 2 is empty")])
-def test_a_file_of_labels_with_gaps_is_refused(content: str, message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "message"), [("", "the file is empty"), ("a\n\nb\n", "line 2 is empty"), (b"n\xf6in", "not UTF-8 text")])
+def test_a_file_of_labels_with_gaps_or_in_another_encoding_is_refused(content: str | bytes, message: str, tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
-    labels.write_text(content)
+    labels.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(RecipeError, match=message):
         run(tmp_path, DIGITS / "digits.keras", {"keras": "digits.keras"}, {"classifier": {"class_labels": "labels.txt"}}, labels)
 
