@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,15 +69,32 @@ def predict(model: Traceable, feeds: Iterable[Arrays]) -> Iterator[Arrays]:
         except MlpipeError:
             raise
         except Exception as error:
-            raise SourceUnreadable("TensorFlow cannot run the source model", why=first_line(error)) from error
+            if "NHWC" not in str(error):
+                raise SourceUnreadable("TensorFlow cannot run the source model", why=first_line(error)) from error
+            run = _compiled(tf, model, error)
+            parts = [run(part) for part in _batches(model, arrays)]
         joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         yield {feature.name: value for feature, value in zip(model.outputs, joined, strict=True)}
 
 
-def _traced(tf: Any, model: Traceable) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+def _traced(tf: Any, model: Traceable, *, jit_compile: bool | None = None) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     """Return the model compiled into a graph, once for all batches."""
-    function = tf.function(lambda *tensors: list(model.call(tensors)), autograph=False, reduce_retracing=True)
+    function = tf.function(lambda *tensors: list(model.call(tensors)), autograph=False, reduce_retracing=True, jit_compile=jit_compile)
     return lambda arrays: [np.asarray(value) for value in function(*(tf.constant(array) for array in arrays))]
+
+
+def _compiled(tf: Any, model: Traceable, lacking: Exception) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Return the model compiled by XLA, which has convolutions with the channels first for every processor, where TensorFlow has them for GPUs."""
+    run = _traced(tf, model, jit_compile=True)
+
+    def guarded(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        try:
+            return run(arrays)
+        except Exception as error:
+            fix = "build the model with the channels last (data_format), which TensorFlow convolves on every processor"
+            raise SourceUnreadable("TensorFlow cannot run the source model here", why=first_line(lacking), fix=fix) from error
+
+    return guarded
 
 
 def _batches(model: Traceable, arrays: Sequence[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
@@ -93,6 +112,10 @@ def _batches(model: Traceable, arrays: Sequence[np.ndarray]) -> Iterator[Sequenc
 
 
 def first_line(error: BaseException) -> str:
-    """Return an exception's type and the first line that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """Return an exception's type and the first line that says something, where it is long its beginning."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Graph execution error"):  # TensorFlow puts the whole stack before the error
+        lines = [line for line in lines if not line.startswith("[[")][-1:]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):  # Keras puts the layer before the error
+        lines[0] = f"{lines[0].removeprefix('Exception encountered when calling ').rstrip('.')}: {lines[1]}"
+    return textwrap.shorten(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 300, placeholder=" ...")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -255,3 +258,24 @@ def test_a_model_written_as_a_class_has_the_shape_it_was_built_with(tools: Any, 
     got = tools.predict(source, {"input_0": value})
     assert sorted(array.shape for array in got.values()) == [(1, 2), (1, 3)]
     np.testing.assert_allclose(got["sum"], expected["sum"], rtol=1e-6)
+
+
+def test_channels_first_is_computed_where_tensorflow_itself_cannot(tools: Any, keras_file: Callable[..., Source], tmp_path: Path) -> None:
+    """TensorFlow convolves so on GPUs only, unless oneDNN's kernels are on; workers have them off, as a process of its own does here."""
+    keras.utils.set_random_seed(5)
+    first = {"data_format": "channels_first"}
+    convolutions = [layers.Conv2D(3, 3, **first), layers.MaxPooling2D(2, **first), layers.Conv2DTranspose(2, 2, strides=2, **first)]
+    source = keras_file(keras.Sequential([keras.Input((2, 8, 10), name="image"), *convolutions]))
+    image = np.random.default_rng(3).normal(size=(2, 2, 8, 10)).astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    script = (
+        "import sys, numpy as np\nfrom pathlib import Path\nfrom mlpipe.recipe.schema.source import Source\nfrom mlpipe.sources import keras\n"
+        "model, image, output = sys.argv[1:]\n"
+        "(made,) = keras.predict(Source(keras=model), Path(model), [{'image': np.load(image)}], lambda *_: None)\nnp.save(output, *made.values())\n"
+    )
+    arguments = [sys.executable, "-c", script, source.location, str(tmp_path / "image.npy"), str(tmp_path / "output.npy")]
+    subprocess.run(arguments, check=True, capture_output=True, env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"})
+    for to in FORMATS:
+        made = tools.convert(source, to=to)
+        got = np.concatenate([next(iter(made.run({"image": image[index : index + 1]}).values())) for index in range(2)])
+        assert tools.snr_db(np.load(tmp_path / "output.npy"), got) >= 100

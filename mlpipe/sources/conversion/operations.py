@@ -12,19 +12,27 @@ def register_operations() -> None:
     """Let coremltools convert the operations of this file in the way that is written here."""
     from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import _TF_OPS_REGISTRY
 
+    if hasattr(_TF_OPS_REGISTRY.get("Erfc"), "mlpipe"):
+        return
     for kind, compose in _COMPOSITIONS.items():
-        _TF_OPS_REGISTRY[kind] = _handler(compose)
+        _TF_OPS_REGISTRY[kind] = _handler(compose, _TF_OPS_REGISTRY.get(kind))
     for kind, same in _SAME_AS.items():
         _TF_OPS_REGISTRY[kind] = _TF_OPS_REGISTRY[same]
 
 
-def _handler(compose: Callable[..., Any]) -> Callable[[Any, Any], None]:
+def _handler(compose: Callable[..., Any], own: Callable[[Any, Any], None] | None) -> Callable[[Any, Any], None]:
+    """Return a converter in coremltools' sense; `own` is coremltools' one, used where the composition gives None."""
+
     def handler(context: Any, node: Any) -> None:
         from coremltools.converters.mil.mil import Builder
 
         made = compose(Builder, node, *(context[name] for name in node.inputs))
-        context.add(node.name, made)
+        if made is not None:
+            context.add(node.name, made)
+        elif own is not None:
+            own(context, node)
 
+    handler.mlpipe = True  # type: ignore[attr-defined]
     return handler
 
 
@@ -87,6 +95,28 @@ def _bucketize(mb: Any, node: Any, x: Any) -> Any:
     return mb.reduce_sum(x=reached, axes=[-1], keep_dims=False, name=node.name)
 
 
+def _resize_nearest(mb: Any, node: Any, x: Any, size: Any) -> Any:
+    """Rows, then columns, taken by number: Core ML's own operation has no half-pixel centres, so that it takes others where the factor is broken."""
+    sizes = x.shape[1:3]
+    if size.val is None or not all(isinstance(known, int | np.integer) for known in sizes):
+        return None
+    align = bool(node.attr.get("align_corners", False))
+    if not align and all(new % int(old) == 0 for old, new in zip(sizes, size.val.tolist(), strict=True)):
+        return None  # every pixel as often as every other
+    for axis, (old, new) in enumerate(zip(sizes, size.val.tolist(), strict=True), start=1):
+        name = node.name if axis == 2 else f"{node.name}_rows"
+        x = mb.gather(x=x, indices=_nearest(int(old), new, align=align, half=bool(node.attr.get("half_pixel_centers", False))), axis=axis, name=name)
+    return x
+
+
+def _nearest(old: int, new: int, *, align: bool, half: bool) -> Any:
+    """Return which of `old` rows each of `new` shows. Source: TensorFlow's kernel, in float32 as there."""
+    scale = np.float32(old - 1) / np.float32(new - 1) if align and new > 1 else np.float32(old) / np.float32(new)
+    places = (np.arange(new, dtype=np.float32) + np.float32(0.5 if half else 0)) * scale
+    numbers = np.floor(places + np.float32(0.5)) if align else np.floor(places)
+    return np.minimum(numbers, old - 1).astype(np.int32)
+
+
 def _scatter_update(mb: Any, node: Any, data: Any, indices: Any, updates: Any) -> Any:
     return mb.scatter_nd(data=data, indices=indices, updates=updates, mode="update", name=node.name)
 
@@ -100,6 +130,7 @@ _COMPOSITIONS: Mapping[str, Callable[..., Any]] = {
     "Inv": _reciprocal,
     "Log1p": _log1p,
     "Reciprocal": _reciprocal,
+    "ResizeNearestNeighbor": _resize_nearest,
     "Roll": _roll,
     "TensorScatterUpdate": _scatter_update,
 }

@@ -15,6 +15,7 @@ from mlpipe.errors import ConversionFailed
 from mlpipe.recipe.schema.source import Source
 
 VALUES = np.random.default_rng(0).uniform(-3, 3, (1, 4, 6)).astype(np.float32)
+IMAGE = np.random.default_rng(1).normal(size=(1, 8, 9, 2)).astype(np.float32)
 ROWS = tf.constant([[[0, 1], [0, 3]]])
 
 OPERATIONS: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
@@ -32,6 +33,12 @@ OPERATIONS: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     "roll_back": (lambda x: tf.roll(x, -1, -1), VALUES),
     "roll_axes": (lambda x: tf.roll(x, [1, 8, 4], [1, 2, 1]), VALUES),
     "roll_nowhere": (lambda x: tf.roll(x, 6, 2) + 1, VALUES),
+    "nearest_smaller": (lambda x: tf.image.resize(x, (5, 7), method="nearest"), IMAGE),
+    "nearest_larger": (lambda x: tf.image.resize(x, (13, 17), method="nearest"), IMAGE),
+    "nearest_whole": (lambda x: tf.image.resize(x, (16, 27), method="nearest"), IMAGE),
+    "nearest_old": (lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (5, 13)), IMAGE),
+    "nearest_aligned": (lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (16, 18), align_corners=True), IMAGE),
+    "nearest_single": (lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (1, 4), align_corners=True), IMAGE),
     "scatter": (lambda x: tf.tensor_scatter_nd_update(x, ROWS, x[:, :2] * 2), VALUES),
     "ensured": (lambda x: tf.ensure_shape(tf.raw_ops.CheckNumerics(tensor=x, message="bad"), (1, 4, 6)) * 2, VALUES),
     "prevented": (lambda x: tf.raw_ops.Snapshot(input=tf.raw_ops.PreventGradient(input=x)) * 2, VALUES),
