@@ -117,6 +117,35 @@ def _nearest(old: int, new: int, *, align: bool, half: bool) -> Any:
     return np.minimum(numbers, old - 1).astype(np.int32)
 
 
+def _mirror_pad(mb: Any, node: Any, x: Any, paddings: Any) -> Any:
+    """The mode SYMMETRIC, which repeats the border, row by row: coremltools takes it for REFLECT, which does not."""
+    if node.attr.get("mode") not in ("SYMMETRIC", b"SYMMETRIC"):
+        return None
+    widths = [] if paddings.val is None else paddings.val.tolist()
+    padded = [(axis, width) for axis, width in enumerate(widths) if any(width)]
+    if paddings.val is None or not all(isinstance(x.shape[axis], int | np.integer) for axis, _ in padded):
+        raise NotImplementedError("MirrorPad in the mode SYMMETRIC of sizes that vary")
+    for axis, width in padded:
+        x = mb.gather(x=x, indices=np.pad(np.arange(x.shape[axis], dtype=np.int32), width, mode="symmetric"), axis=axis)
+    return mb.identity(x=x, name=node.name)
+
+
+def _cast(mb: Any, node: Any, x: Any) -> Any:
+    """An input as small integers, which Core ML computes in int32; elsewhere they might wrap around, and coremltools refuses them."""
+    from coremltools.converters.mil.mil import types
+
+    if node.attr.get("DstT") not in (types.uint8, types.int8, types.uint16, types.int16) or x.op is not None:
+        return None
+    return mb.cast(x=x, dtype="int32", name=node.name)
+
+
+def _select(mb: Any, node: Any, condition: Any, x: Any, y: Any) -> Any:
+    """Two numbers by a tensor of conditions, whose result coremltools takes for a number too."""
+    if x.val is None or y.val is None or x.rank or y.rank or not all(isinstance(size, int | np.integer) for size in condition.shape):
+        return None
+    return mb.select(cond=condition, a=np.full(condition.shape, x.val), b=np.full(condition.shape, y.val), name=node.name)
+
+
 def _scatter_update(mb: Any, node: Any, data: Any, indices: Any, updates: Any) -> Any:
     return mb.scatter_nd(data=data, indices=indices, updates=updates, mode="update", name=node.name)
 
@@ -125,13 +154,17 @@ _COMPOSITIONS: Mapping[str, Callable[..., Any]] = {
     "Acosh": _acosh,
     "Asinh": _asinh,
     "Bucketize": _bucketize,
+    "Cast": _cast,
     "Erfc": _erfc,
     "Expm1": _expm1,
     "Inv": _reciprocal,
     "Log1p": _log1p,
+    "MirrorPad": _mirror_pad,
     "Reciprocal": _reciprocal,
     "ResizeNearestNeighbor": _resize_nearest,
     "Roll": _roll,
+    "Select": _select,
+    "SelectV2": _select,
     "TensorScatterUpdate": _scatter_update,
 }
 """TensorFlow operation -> its composition, a function of the builder, the node and its operands."""

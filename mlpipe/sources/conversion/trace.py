@@ -36,7 +36,7 @@ def trace(model: Traceable, interface: Interface) -> Traced:
         for index, plan in enumerate(interface.inputs)
     ]
     try:
-        with _plain_recurrent_loops():
+        with _convertible_keras():
             concrete = tf.function(function, autograph=False).get_concrete_function(*signature)
     except Exception as error:
         raise ConversionFailed("TensorFlow cannot trace the model with these shapes", why=first_line(error)) from error
@@ -88,15 +88,18 @@ class _WithoutIterationLimit:
 
 
 @contextmanager
-def _plain_recurrent_loops() -> Iterator[None]:
-    """Trace the loops of Keras' LSTM, GRU and SimpleRNN without their iteration limit, at which coremltools 9.0 fails with an IndexError.
+def _convertible_keras() -> Iterator[None]:
+    """Trace Keras without what coremltools 9.0 cannot convert.
 
-    The limit is the loop condition's own (`time < steps`), so nothing changes. Loops that others write keep theirs, which may be all that ends them.
+    The loops of LSTM, GRU and SimpleRNN have no iteration limit, at which it fails with an IndexError. The limit is the loop condition's own
+    (`time < steps`), so nothing changes. Loops that others write keep theirs, which may be all that ends them.
+    The sign of a number is found by comparison, not in its bits: argmax and argmin, which ask for it, no longer tell -0 from 0.
     """
     rnn: Any = importlib.import_module("keras.src.backend.tensorflow.rnn")  # `from ... import rnn` gives the function of that name
-    original = rnn.tf
-    rnn.tf = _WithoutIterationLimit(original)
+    numpy: Any = importlib.import_module("keras.src.backend.tensorflow.numpy")
+    original, signbit = rnn.tf, numpy.signbit
+    rnn.tf, numpy.signbit = _WithoutIterationLimit(original), lambda x: original.less(x, 0)
     try:
         yield
     finally:
-        rnn.tf = original
+        rnn.tf, numpy.signbit = original, signbit

@@ -39,6 +39,11 @@ OPERATIONS: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     "nearest_old": (lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (5, 13)), IMAGE),
     "nearest_aligned": (lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (16, 18), align_corners=True), IMAGE),
     "nearest_single": (lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (1, 4), align_corners=True), IMAGE),
+    "mirror_symmetric": (lambda x: tf.pad(x, [[0, 0], [2, 1], [0, 3], [0, 0]], mode="SYMMETRIC"), IMAGE),
+    "mirror_reflect": (lambda x: tf.pad(x, [[0, 0], [2, 1], [0, 3], [0, 0]], mode="REFLECT"), IMAGE),
+    "mirror_nowhere": (lambda x: tf.pad(x, [[0, 0], [0, 0], [0, 0]], mode="SYMMETRIC") + 1, VALUES),
+    "select_numbers": (lambda x: tf.where(x > 0.5, 1.5, -2.0), VALUES),
+    "select_tensor": (lambda x: tf.where(x > 0.5, x, -2.0), VALUES),
     "scatter": (lambda x: tf.tensor_scatter_nd_update(x, ROWS, x[:, :2] * 2), VALUES),
     "ensured": (lambda x: tf.ensure_shape(tf.raw_ops.CheckNumerics(tensor=x, message="bad"), (1, 4, 6)) * 2, VALUES),
     "prevented": (lambda x: tf.raw_ops.Snapshot(input=tf.raw_ops.PreventGradient(input=x)) * 2, VALUES),
@@ -59,6 +64,31 @@ def test_operations_compute_what_tensorflow_does(name: str, tools: Any, tmp_path
     source = saved(function, values.shape, tmp_path / "model")
     for to, target in (("neuralnetwork", "iOS14"), ("mlprogram", "iOS16")):
         tools.check(source, {"x": values.astype(np.float32)}, to=to, minimum_deployment_target=target)
+
+
+@pytest.mark.parametrize("to", ["neuralnetwork", "mlprogram"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_inputs_of_small_integers(dtype: str, to: str, tools: Any, keras_file: Callable[..., Source]) -> None:
+    keras.utils.set_random_seed(2)
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(2, 3)]
+    source = keras_file(keras.Sequential([keras.Input((6, 7, 3), dtype=dtype, name="image"), *layers]))
+    image = np.random.default_rng(4).integers(0, 256, (1, 6, 7, 3)).astype(dtype)
+    tools.check(source, {"image": image}, to=to)
+    made = tools.convert(source, to=to, inputs={"image": {"image": {"color": "rgb"}}})
+    from PIL import Image
+
+    got = made.run({"image": Image.fromarray(image[0].astype(np.uint8))})
+    wanted = tools.predict(source, {"image": image})
+    assert tools.snr_db(next(iter(wanted.values())), next(iter(got.values())).reshape(next(iter(wanted.values())).shape)) >= 100
+
+
+@pytest.mark.parametrize("to", ["neuralnetwork", "mlprogram"])
+@pytest.mark.parametrize("function", ["argmax", "argmin"])
+def test_the_index_of_the_largest_as_keras_asks_for_it(function: str, to: str, tools: Any, keras_file: Callable[..., Source]) -> None:
+    """Keras looks at the sign bit of zeros, in bits that Core ML does not have."""
+    values = keras.Input((5, 6), name="values")
+    source = keras_file(keras.Model(values, getattr(keras.ops, function)(values, axis=-1)))
+    tools.check(source, {"values": np.random.default_rng(5).normal(size=(1, 5, 6)).astype(np.float32)}, to=to)
 
 
 def test_a_roll_by_an_amount_that_is_computed_is_refused(tools: Any, tmp_path: Path) -> None:
