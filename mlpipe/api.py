@@ -100,7 +100,9 @@ def init(model: str | Path, output: str | Path | None = None, *, force: bool = F
     kind = source_kind(path)
     location = path.with_suffix("") if path.suffix == ".meta" else path
     description = describe_source(Source.model_validate({kind: str(location), "allow_code": allow_code}))
-    text = recipe_text(recipe_name(path), kind, _relative(location, recipe.parent), description, allow_code=allow_code)
+    compressible = kind != "coreml" or _holds_compressed_weights(path)
+    where = _relative(location, recipe.parent)
+    text = recipe_text(recipe_name(path), kind, where, description, allow_code=allow_code, compressible=compressible)
     recipe.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(text, encoding="utf-8")
     return recipe
@@ -122,6 +124,14 @@ def clean(names: Sequence[str] = (), *, workspace: str | Path | None = None, eve
     from mlpipe.recipe.root import find_root
 
     return remove(find_root(None if workspace is None else Path(workspace)) / "build", names, everything=everything)
+
+
+def _holds_compressed_weights(path: Path) -> bool:
+    from mlpipe.model_files.read import read_model
+    from mlpipe.recipe.capabilities import WEIGHT_BITS
+
+    model = read_model(path)
+    return model.kind != "mlprogram" or model.spec.specificationVersion >= WEIGHT_BITS["mlprogram", "linear"][8]
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlpipe.engine.graph import SOURCES
+from mlpipe.engine.graph import profile_of
 from mlpipe.engine.inputs import model_files
 from mlpipe.engine.workers import Job, WorkerPool
 from mlpipe.errors import MlpipeError, SourceUnreadable
@@ -24,7 +24,7 @@ def describe_source(source: Source) -> dict[str, Any]:
         output.mkdir()
         section = source.model_dump(mode="json") | {source.kind: Path(source.location).name}
         request = {"parameters": {"source": section}, "inputs": {}, "values": {}, "files": files, "folder": folder, "output": str(output)}
-        job = Job("describe", "mlpipe.steps.source", request, SOURCES[source.kind].preload, Path(folder, "log"), None, 0)
+        job = Job("describe", "mlpipe.steps.source", request, profile_of(source).preload, Path(folder, "log"), None, 0)
         with WorkerPool(1, None, lambda *_: None) as pool:
             pool.submit(job)
             (outcome,) = pool.wait(None)

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 from mlpipe.engine.inputs import model_files, sample_files
 from mlpipe.engine.task_spec import Preload, TaskSpec
+from mlpipe.errors import RecipeError
 from mlpipe.recipe.plan import CONVERTED, Plan
 from mlpipe.recipe.schema.compare import Samples
 from mlpipe.recipe.schema.source import Source, SourceKind
@@ -28,12 +29,19 @@ class _Profile:
 
 
 _TENSORFLOW = _Profile(("tensorflow", "keras", "numpy"), "tensorflow", 1500 * _MEGABYTE)
-SOURCES: Mapping[SourceKind, _Profile] = {
+_SOURCES: Mapping[SourceKind, _Profile] = {
     "keras": _TENSORFLOW,
     "tensorflow": _TENSORFLOW,
     "coreml": _Profile(("coremltools", "protobuf", "numpy"), "numpy", 500 * _MEGABYTE),
 }
 _RUNTIME = _Profile(("onnxruntime", "onnx", "coremltools", "protobuf", "numpy", "pillow"), "onnxruntime", 500 * _MEGABYTE)
+
+
+def profile_of(source: Source) -> _Profile:
+    """Return what the steps of a source need. Errors: RecipeError for a kind that has no reader yet."""
+    if source.kind not in _SOURCES:
+        raise RecipeError(f"source.{source.kind}: this version of mlpipe cannot read such a model", fix=f"it reads: {', '.join(_SOURCES)}")
+    return _SOURCES[source.kind]
 
 
 def task_specs(plan: Plan, build: Path) -> list[TaskSpec]:
@@ -101,7 +109,7 @@ class _Tasks:
     def source(self, name: str, source: Source) -> TaskSpec:
         """Digest and describe a source model."""
         files = {"model": model_files(source), "modules": tuple(Path(module) for module in source.modules)}
-        return self.spec(name, step="source", parameters={"source": self.portable(source)}, profile=SOURCES[source.kind], files=files)
+        return self.spec(name, step="source", parameters={"source": self.portable(source)}, profile=profile_of(source), files=files)
 
     def convert(self) -> TaskSpec:
         """Turn the source into the variant `converted`; an existing Core ML file is taken as it is."""
@@ -113,7 +121,7 @@ class _Tasks:
             if convert.classifier is not None and isinstance(convert.classifier.class_labels, str):
                 files["labels"] = (Path(convert.classifier.class_labels),)
                 section["classifier"]["class_labels"] = Path(convert.classifier.class_labels).name
-        profile = SOURCES[source.kind]
+        profile = profile_of(source)
         tools = tuple(dict.fromkeys((*profile.tools, "coremltools", "protobuf")))
         parameters = {"source": self.portable(source), "convert": section}
         return self.spec("convert", step="convert", parameters=parameters, profile=profile, tools=tools, inputs={"source": self.task("source")}, files=files)
@@ -151,7 +159,7 @@ class _Tasks:
             return self.spec("predict", "source", step="predict", parameters=parameters, preload="numpy", tools=("numpy", "pillow"), files=files)
         role = "reference" if self.plan.reference is not None else "source"
         files["modules"] = tuple(Path(module) for module in self.reference.modules)
-        profile = SOURCES[self.reference.kind] if self.reference.kind != "coreml" else _RUNTIME
+        profile = profile_of(self.reference) if self.reference.kind != "coreml" else _RUNTIME
         parameters["source"] = self.portable(self.reference)
         tools = (*profile.tools, "pillow")
         inputs = {"source": self.task(role)}

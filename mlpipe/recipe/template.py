@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Description = Mapping[str, Any]
+_NOT_COMPRESSIBLE = "# quantize: needs an ML Program for iOS16 or later, and this one is older: convert its source again\n"
 
 
 def recipe_name(model: Path) -> str:
@@ -16,16 +17,19 @@ def recipe_name(model: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", model.stem).strip("-._") or "model"
 
 
-def recipe_text(name: str, kind: str, location: str, description: Description, *, allow_code: bool = False) -> str:
-    """Return a recipe for a source model that was described (`description.json`); `location` is as the recipe will name it."""
+def recipe_text(name: str, kind: str, location: str, description: Description, *, allow_code: bool = False, compressible: bool = True) -> str:
+    """Return a recipe for a source model that was described (`description.json`); `location` is as the recipe will name it.
+
+    Without `compressible` it makes no variants: the file's format cannot hold compressed weights.
+    """
     parts = [
         "# Written by `mlpipe init`. Run it with `mlpipe run`; see every default with `mlpipe show`.\n",
         f"mlpipe: 1\nname: {name}\n",
         _source(kind, location, description, allow_code=allow_code),
         "" if kind == "coreml" else _convert(description),
-        _quantize(),
+        _quantize() if compressible else _NOT_COMPRESSIBLE,
         _compare(description, has_source=kind != "coreml"),
-        _gate(description, has_source=kind != "coreml"),
+        _gate(description, has_source=kind != "coreml") if compressible or kind != "coreml" else "",
         "# release: {variant: linear-8, name: Model}   # the variant that ships, once its gate passes\n",
     ]
     return "".join(parts)
