@@ -208,6 +208,41 @@ def test_flexible_shapes(mil, tmp_path) -> None:
         model.predict({"x": normal(1, 3, 3, 8)})
 
 
+@pytest.mark.parametrize("pad_type", ["same", "same_lower"])
+@pytest.mark.parametrize("kind", ["conv", "max_pool", "avg_pool", "avg_pool_of_what_is_there"])
+def test_a_padding_that_depends_on_the_size(mil, tmp_path, kind: str, pad_type: str) -> None:
+    ct = mil.ct
+    weight = normal(2, 3, 3, 2)
+
+    def body(mb, x):
+        if kind == "conv":
+            return mb.conv(x=x, weight=weight, strides=[2, 3], pad_type=pad_type)
+        window = {"x": x, "kernel_sizes": [3, 2], "strides": [2, 3], "pad_type": pad_type}
+        return mb.max_pool(**window) if kind == "max_pool" else mb.avg_pool(**window, exclude_padding_from_average=kind != "avg_pool")
+
+    inputs = [ct.TensorType("x", shape=ct.Shape((1, 3, ct.RangeDim(4, 16), ct.RangeDim(4, 16))))]
+    shapes = {"x": (1, 3, mil.symbol(), mil.symbol())}
+    model = load_model(mil.save(body, {"x": normal(1, 3, 8, 8)}, tmp_path / "model.mlpackage", shapes=shapes, inputs=inputs))
+    for size in ((4, 16), (9, 5), (8, 8)):
+        x = normal(1, 3, *size)
+        borders = [(0, 0), (0, 0)]
+        for length, window, stride in zip(size, (3, 2), (2, 3), strict=True):
+            total = max((-(-length // stride) - 1) * stride + window - length, 0)
+            borders.append((total // 2, total - total // 2) if pad_type == "same" else (total - total // 2, total // 2))
+
+        def windows(values: np.ndarray, outside: float, borders: list = borders) -> np.ndarray:
+            padded = np.pad(values, borders, constant_values=outside)
+            return np.lib.stride_tricks.sliding_window_view(padded, (3, 2), axis=(2, 3))[:, :, ::2, ::3]
+
+        expected = {
+            "conv": np.einsum("nchwij,ocij->nohw", windows(x, 0), weight),
+            "max_pool": windows(x, -np.inf).max(axis=(4, 5)),
+            "avg_pool": windows(x, 0).mean(axis=(4, 5)),
+            "avg_pool_of_what_is_there": windows(x, 0).sum(axis=(4, 5)) / windows(np.ones_like(x), 0).sum(axis=(4, 5)),
+        }[kind]
+        np.testing.assert_allclose(model.predict({"x": x})["out0"], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_enumerated_shapes(mil, tmp_path) -> None:
     ct = mil.ct
     inputs = [ct.TensorType("x", shape=ct.EnumeratedShapes(shapes=[(1, 4, 6), (1, 8, 6)]))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
-from mlpipe.runtime.mlprogram.ops.padding import onnx_pads, window_pads
+from mlpipe.runtime.mlprogram.ops.padding import onnx_pads, varying_pads, window_pads
 from mlpipe.runtime.mlprogram.values import Tensor
 
 
@@ -25,6 +25,9 @@ def conv(
     strides = strides or (1,) * spatial
     dilations = dilations or (1,) * spatial
     extent = _extent(weight, dilations)
+    varying = varying_pads(x, pad_type, strides, dilations)
+    if varying is not None:
+        return build.add("Conv", x, weight, bias, strides=strides, group=groups, kernel_shape=extent, auto_pad=varying)
     pads = window_pads(x, pad_type, pad, extent, strides)
     return build.add("Conv", x, weight, bias, strides=strides, dilations=dilations, group=groups, pads=onnx_pads(pads))
 

@@ -33,6 +33,18 @@ def window_pads(x: Tensor, pad_type: str, pad: Sequence[int] | None, extent: Seq
     return pads
 
 
+def varying_pads(x: Tensor, pad_type: str, strides: Sequence[int], dilations: Sequence[int] | None = None) -> str | None:
+    """Return ONNX's name of a padding that depends on sizes which are only known when the model runs; None where it depends on none.
+
+    Errors: UnsupportedLayerError for windows with holes, which ONNX Runtime does not pad so.
+    """
+    if pad_type not in ("same", "same_lower") or all(stride == 1 or isinstance(size, int) for size, stride in zip(x.shape[2:], strides, strict=True)):
+        return None
+    if dilations is not None and any(dilation != 1 for dilation in dilations):
+        raise UnsupportedLayerError(f"pad_type {pad_type!r} with a stride and a dilation, of a size that varies")
+    return {"same": "SAME_UPPER", "same_lower": "SAME_LOWER"}[pad_type]
+
+
 def onnx_pads(pads: Pads) -> list[int]:
     """Return the padding in ONNX's order: all befores, then all afters."""
     return [before for before, _ in pads] + [after for _, after in pads]

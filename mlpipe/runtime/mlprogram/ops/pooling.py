@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
-from mlpipe.runtime.mlprogram.ops.padding import Pads, onnx_pads, window_pads
+from mlpipe.runtime.mlprogram.ops.padding import Pads, onnx_pads, varying_pads, window_pads
 from mlpipe.runtime.mlprogram.values import Tensor
 
 Sizes = tuple[int, ...]
@@ -16,6 +16,9 @@ def max_pool(
 ) -> str:
     """Return the largest element of each window; padding never wins."""
     strides = strides or (1,) * len(kernel_sizes)
+    varying = None if ceil_mode else varying_pads(x, pad_type, strides)
+    if varying is not None:
+        return build.add("MaxPool", x, kernel_shape=kernel_sizes, strides=strides, auto_pad=varying)
     pads = window_pads(x, pad_type, pad, kernel_sizes, strides)
     if ceil_mode:
         pads = _stretched(x, pads, kernel_sizes, strides)
@@ -35,11 +38,14 @@ def avg_pool(
 ) -> str:
     """Return the mean of each window. Padding counts as zeros unless excluded; what ceil_mode adds beyond it never counts."""
     strides = strides or (1,) * len(kernel_sizes)
+    counted = int(not exclude_padding_from_average)
+    varying = None if ceil_mode else varying_pads(x, pad_type, strides)
+    if varying is not None:
+        return build.add("AveragePool", x, kernel_shape=kernel_sizes, strides=strides, auto_pad=varying, count_include_pad=counted)
     pads = window_pads(x, pad_type, pad, kernel_sizes, strides)
     stretched = _stretched(x, pads, kernel_sizes, strides) if ceil_mode else pads
     declared = pads
     if stretched == pads or exclude_padding_from_average:
-        counted = int(not exclude_padding_from_average)
         return build.add("AveragePool", x, kernel_shape=kernel_sizes, strides=strides, pads=_checked(stretched, kernel_sizes), count_include_pad=counted)
     # The declared padding becomes part of the input, the rest stays padding that does not count.
     padded = build.add("Pad", x, build.int64(0, 0, *[before for before, _ in declared], 0, 0, *[after for _, after in declared]))
