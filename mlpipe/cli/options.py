@@ -20,7 +20,7 @@ workspace_option = click.option(
     default=None,
     help="The folder with pipeline.yaml; default: found upward from here.",
 )
-recipes_argument = click.argument("recipes", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
+recipes_argument = click.argument("recipes", nargs=-1, type=click.Path(path_type=Path))
 
 
 def common(function: Function) -> Function:

@@ -10,7 +10,7 @@ from mlpipe.cli.options import common, print_json
 
 
 @click.command(name="show", epilog="Example: mlpipe show recipes/digits/recipe.yaml")
-@click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("recipe", type=click.Path(path_type=Path))
 @common
 def command(recipe: Path, *, as_json: bool) -> None:
     """Print RECIPE with every default, variable, sweep and gate expanded. The output is a recipe again."""

@@ -32,7 +32,7 @@ def load_workspace(path: Path | None = None, recipes: Sequence[Path] = ()) -> Wo
     working directory; without any, the recipe's own folder is the workspace.
     Errors: RecipeErrors with the mistakes of every file.
     """
-    named = [recipe_file(recipe) for recipe in recipes]
+    named = list(dict.fromkeys(recipe_file(recipe) for recipe in recipes))
     pipeline_file = find_pipeline(path, named)
     if pipeline_file is None and not named:
         raise RecipeError(f"there is no {PIPELINE_FILE} in this folder or above", fix="name a recipe, or go to the workspace")

@@ -41,6 +41,16 @@ def test_a_recipe_asks_for_no_more_than_the_file_can_hold(specification: int, ki
     assert plan.source.coreml == str(path)
 
 
+def test_a_folder_stands_for_the_recipe_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", str(model(tmp_path, 4, "neuralNetwork"))]) is ExitCode.DONE
+    capsys.readouterr()
+    for words in (["show"], ["plan"]):
+        assert run([*words, str(tmp_path)]) is ExitCode.DONE
+        of_folder = capsys.readouterr().out
+        assert run([*words, str(tmp_path / "recipe.yaml")]) is ExitCode.DONE
+        assert of_folder == capsys.readouterr().out
+
+
 def test_a_recipe_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[Any]) -> None:
     path = model(tmp_path, 4, "neuralNetwork")
     (tmp_path / "recipe.yaml").write_text("mine")

@@ -39,6 +39,11 @@ def test_the_environment_that_was_read_is_recorded(workspace: Path, monkeypatch:
     assert (found.environment, found.plans[1].description) == ({"MLPIPE_TEST_A": "hello"}, "says hello")
 
 
+def test_a_recipe_that_is_named_twice_is_one(workspace: Path) -> None:
+    named = [workspace / "recipes" / "two", workspace / "recipes" / "one" / ".." / "two" / "recipe.yaml"]
+    assert [plan.name for plan in load_workspace(None, named).plans] == ["two"]
+
+
 @pytest.mark.parametrize("named", ["recipes/two/recipe.yaml", "recipes/two"])
 def test_a_named_recipe_belongs_to_the_workspace_above_it(
     named: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
