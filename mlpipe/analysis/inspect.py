@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpipe.errors import NotExecutable
+from mlpipe.model_files.describe import describe_model
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.recipe.capabilities import target_name
 from mlpipe.recipe.schema.source import Source, SourceKind
@@ -24,10 +25,8 @@ def inspect_source(path: Path, kind: SourceKind) -> dict[str, Any]:
 
 def inspect_coreml(path: Path) -> dict[str, Any]:
     """Return interface, layers, bits per weight and whether the portable runtime can execute it. Errors: ModelFileInvalid."""
-    from mlpipe.sources.coreml import describe
-
     model = read_model(path)
-    description = describe(Source(coreml=str(path)), path)
+    description = describe_model(model)
     version = model.spec.specificationVersion
     return {
         "path": str(path),
@@ -37,6 +36,7 @@ def inspect_coreml(path: Path) -> dict[str, Any]:
         "minimum_deployment_target": _oldest_target(version),
         "inputs": description["inputs"],
         "outputs": description["outputs"],
+        "classifier": description["classifier"],
         "metadata": {key: value for key, value in _metadata(model.spec).items() if value},
         "layers": dict(Counter(_layers(model)).most_common()),
         "bits": _bits(model),

@@ -31,12 +31,21 @@ def _show(found: Mapping[str, Any]) -> None:
         click.echo(f"specification {found['specification_version']}, runs from {found['minimum_deployment_target']}")
     for side in ("inputs", "outputs"):
         for entry in found[side]:
-            shape = ", ".join("?" if size is None else str(size) for size in entry.get("shape") or ())
-            image = f" image {entry['image']}" if entry.get("image") else ""
-            click.echo(f"  {side[:-1]:<7}{entry['name']}: {entry.get('dtype') or entry.get('type') or '?'} [{shape}]{image}")
+            click.echo(f"  {side[:-1]:<7}{entry['name']}: {_feature(entry)}")
     for title, key in (("layers", "layers"), ("weights", "bits")):
         if found.get(key):
             click.echo(f"  {title}: " + ", ".join(f"{name} x{count}" for name, count in found[key].items()))
     runtime = found.get("portable_runtime")
     if runtime is not None:
         click.echo("  portable runtime: " + ("runs it" if runtime["executable"] else "cannot run it: " + "; ".join(runtime["unsupported"])))
+
+
+def _feature(entry: Mapping[str, Any]) -> str:
+    """Return what a feature is: `float32 [1, 8..64, 3]`, `rgb image [16, 16, 3]`, `string`."""
+    composite = {"image": f"{entry.get('color')} image", "dictionary": f"{entry.get('key_dtype')} -> {entry.get('dtype')}"}
+    kind = composite.get(entry.get("kind", ""), entry.get("dtype") or "?")
+    shapes = entry.get("enumerated_shapes") or [entry.get("shape") or ()]
+    if entry.get("shape_ranges"):
+        shapes = [[low if low == high else f"{low}..{'' if high is None else high}" for low, high in entry["shape_ranges"]]]
+    texts = [", ".join("?" if size is None else str(size) for size in shape) for shape in shapes]
+    return kind if texts == [""] else f"{kind} " + " or ".join(f"[{text}]" for text in texts)

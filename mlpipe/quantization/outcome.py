@@ -41,7 +41,7 @@ def compress(weight: Weight, step: QuantizeStep, names: Iterable[str], where: st
     if weight.values.size < step.minimum_elements:
         raise SkippedWeight(f"has {weight.values.size} elements, and minimum_elements is {step.minimum_elements}")
     if weight.compressed:
-        fix = "start from the converted model, or list the weight under `skip` in the second step"
+        fix = "start from a model whose weights are whole, or list this weight under `skip`"
         raise QuantizationFailed(f"the weight {weight.name} is compressed already", where=where, fix=fix)
     if not np.isfinite(weight.values).all():
         raise SkippedWeight("holds infinities or NaN")

@@ -45,7 +45,7 @@ def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, fold
 
 
 def _apply(model: ModelFile, step: QuantizeStep, output: Path, folder: Path, progress: Progress) -> tuple[ModelFile, list[Outcome]]:
-    where = str(model.path)
+    where = model.path.name  # the folder is the store's or a temporary one, and says nothing to anyone
     spec = type(model.spec)()
     spec.CopyFrom(model.spec)
     with tempfile.TemporaryDirectory() as scratch:
