@@ -29,5 +29,5 @@ def common(function: Function) -> Function:
 
 
 def print_json(data: Any) -> None:
-    """Print a result for machines: one JSON document, keys in their own order."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a result for machines: one JSON document, keys in their own order, in ASCII, which every terminal and pipe can take."""
+    click.echo(json.dumps(data, indent=2, allow_nan=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
+from mlpipe.errors import RecipeError
 from mlpipe.recipe.schema.compare import Samples
 from mlpipe.recipe.schema.source import Source
 
@@ -27,4 +28,13 @@ def sample_files(samples: Samples) -> dict[str, tuple[Path, ...]]:
         return {}
     patterns = [samples.images] if isinstance(samples.images, str) else samples.images
     found = {path for pattern in patterns for path in glob.glob(pattern, recursive=True)}  # noqa: PTH207 - absolute patterns
-    return {"samples": tuple(Path(path) for path in sorted(found) if Path(path).is_file())}
+    return {"samples": tuple(_named_in_unicode(path) for path in sorted(found) if Path(path).is_file())}
+
+
+def _named_in_unicode(path: str) -> Path:
+    """Return a path that reports and records can name. Errors: RecipeError."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise RecipeError(f"compare.samples: the name of {path!r} is no UTF-8 text", fix="rename the file, or leave it out of the pattern") from error
+    return Path(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -39,3 +40,22 @@ def test_a_full_device_is_said_once_and_is_no_bug() -> None:
         assert done.returncode == 3
         assert done.stderr.count("standard output cannot be written") == 1
         assert "Traceback" not in done.stderr
+
+
+def test_json_is_json_whatever_the_encoding(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("source: {keras: größe.keras}\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*MLPIPE, "plan", "recipe.yaml", "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "größe.keras" in json.loads(done.stdout)["error"]["what"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="NOT RUN: macOS has no such file names")
+def test_a_sample_whose_name_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "model.mlmodel").touch()
+    (tmp_path / os.fsdecode(b"\xff.png")).touch()
+    (tmp_path / "recipe.yaml").write_text("source: {coreml: model.mlmodel}\ncompare: {samples: {images: '*.png'}, metrics: [snr_db]}\n")
+    for more in ([], ["--json"]):
+        done = subprocess.run([*MLPIPE, "plan", "recipe.yaml", *more], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "is no UTF-8 text" in done.stdout + done.stderr

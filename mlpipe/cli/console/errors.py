@@ -18,7 +18,7 @@ _LONGEST_LINE = 120
 def print_error(error: MlpipeError, *, as_json: bool = False) -> None:
     """Print an error for people on stderr, or as `{"error": {...}}` on stdout."""
     if as_json:
-        print(json.dumps({"error": _as_dict(error)}, ensure_ascii=False))
+        print(json.dumps({"error": _as_dict(error)}))
         return
     for part in _parts(error):
         for line in error_lines(part.as_dict(), sys.stderr):
