@@ -54,12 +54,23 @@ def _convert(description: Description) -> str:
         "  minimum_deployment_target: iOS16",
         "  compute_precision: float16           # or float32",
     ]
+    open_shapes = [(entry["name"], shape) for entry in description["inputs"] if (shape := _closed(entry["shape"])) is not None]
+    if open_shapes:
+        lines += ["  inputs:                              # the source leaves sizes open: choose yours, or a range such as {min: 32, max: 512}"]
+        lines += [f"    {json.dumps(name)}: {{shape: {json.dumps(shape)}}}" for name, shape in open_shapes]
     images = [(entry["name"], color) for entry in description["inputs"] if (color := _image_color(entry["shape"])) is not None]
-    if images:
+    if images and not open_shapes:
         lines += ["  # Let the app feed images (pixels 0..255 become pixel * scale + bias, as the model was trained):", "  # inputs:"]
         lines += [f"  #   {json.dumps(name)}: {{image: {{color: {color}, scale: 0.00392156862745098, bias: 0.0}}}}" for name, color in images]
     lines += ["  # classifier: {class_labels: labels.txt}   # one label a line"]
     return "\n".join(lines) + "\n"
+
+
+def _closed(shape: Sequence[int | None] | None) -> list[int] | None:
+    """Return the shape with a size for every one that the source leaves open besides the batch; None where it leaves none open."""
+    if shape is None or None not in shape[1:]:
+        return None
+    return [1 if axis == 0 else 64 if size is None else size for axis, size in enumerate(shape)]
 
 
 def _image_color(shape: Sequence[int | None] | None) -> str | None:
@@ -93,7 +104,9 @@ def _compare(description: Description, *, has_source: bool) -> str:
 def _looks_like_classifier(description: Description) -> bool:
     outputs = description["outputs"]
     shape = outputs[0].get("shape") if len(outputs) == 1 else None
-    return shape is not None and len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1
+    if shape is None or len(shape) != 2 or shape[0] not in (None, 1) or not str(outputs[0].get("dtype", "float32")).startswith("float"):
+        return False
+    return isinstance(shape[1], int) and shape[1] > 1
 
 
 def _gate(description: Description, *, has_source: bool) -> str:

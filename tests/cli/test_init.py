@@ -12,6 +12,7 @@ from mlpipe.cli.main import run
 from mlpipe.exit_codes import ExitCode
 from mlpipe.model_files.protobuf import model_pb2
 from mlpipe.model_files.write import write_canonical
+from mlpipe.recipe.template import recipe_text
 from mlpipe.recipe.workspace import load_plan
 
 
@@ -39,6 +40,26 @@ def test_a_recipe_asks_for_no_more_than_the_file_can_hold(specification: int, ki
     plan = load_plan(tmp_path / "recipe.yaml")
     assert [variant.name for variant in plan.variants] == variants
     assert plan.source.coreml == str(path)
+
+
+@pytest.mark.parametrize(("shape", "written"), [([None, None, None, 3], [1, 64, 64, 3]), ([2, None, 5], [1, 64, 5]), ([None, 8, 8, 3], None)])
+def test_sizes_that_the_source_leaves_open_are_chosen(shape: list[int | None], written: list[int] | None, tmp_path: Path) -> None:
+    (tmp_path / "m.keras").touch()
+    feature = {"dtype": "float32", "shape": shape}
+    text = recipe_text("m", "keras", "m.keras", {"inputs": [{"name": "image", **feature}], "outputs": [{"name": "y", **feature}]})
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    convert = load_plan(tmp_path / "recipe.yaml").convert
+    assert convert is not None
+    assert {name: entry.shape for name, entry in convert.inputs.items()} == ({} if written is None else {"image": written})
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "is_one"), [([None, 4], "float32", True), ([1, 4], "float32", True), ([3, 4], "float32", False), ([None, 4], "int32", False)]
+)
+def test_only_scores_are_held_against_each_other_by_class(shape: list[int | None], dtype: str, is_one: bool) -> None:
+    feature = {"name": "y", "dtype": dtype, "shape": shape}
+    text = recipe_text("m", "keras", "m.keras", {"inputs": [{"name": "x", "dtype": "float32", "shape": [None, 2]}], "outputs": [feature]})
+    assert ("top1_agreement" in text) is is_one
 
 
 def test_a_folder_stands_for_the_recipe_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
