@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mlpipe.engine.files import write_atomically
 from mlpipe.engine.outcome import RunResult
@@ -14,13 +14,13 @@ from mlpipe.steps import report
 from mlpipe.steps.step import StepRequest
 
 
-def write_failure_report(spec: TaskSpec, result: RunResult, workspace_root: Path) -> None:
+def write_failure_report(spec: TaskSpec, result: RunResult, specs: Mapping[str, TaskSpec], workspace_root: Path) -> None:
     """Write the report task's files with what there is, over those of an earlier run: nobody may read an old pass after a failure.
 
     Called while the workspace is locked. The task itself has not run, so that nothing of this is cached and the next run makes the report anew.
     """
     done = {role: result.tasks[task] for role, task in spec.inputs.items() if task in result.tasks and result.tasks[task].outcome.is_good}
-    parameters = dict(spec.parameters) | {"failures": _failures(spec, result)}
+    parameters = dict(spec.parameters) | {"failures": _failures(spec, result, specs)}
     folders = {role: task.folder for role, task in done.items() if task.folder is not None}
     with tempfile.TemporaryDirectory(prefix="mlpipe-") as name:
         output = Path(name)
@@ -29,21 +29,25 @@ def write_failure_report(spec: TaskSpec, result: RunResult, workspace_root: Path
             write_atomically(target, (output / relative).read_bytes(), state_folder(workspace_root) / "tmp")
 
 
-def _failures(spec: TaskSpec, result: RunResult) -> dict[str, str]:
-    """Return why each variant has no verdict: the failure that stands at its root."""
+def _failures(spec: TaskSpec, result: RunResult, specs: Mapping[str, TaskSpec]) -> dict[str, str]:
+    """Return why each variant has no verdict: the failures that its gate rests on."""
     reasons = {}
     for variant in spec.parameters["variants"]:
-        task = result.tasks.get(spec.inputs[f"gate:{variant}"])
-        if task is None or not task.outcome.is_good:
-            reasons[variant] = _reason(spec, variant, result)
+        gate = spec.inputs[f"gate:{variant}"]
+        if gate not in result.tasks or not result.tasks[gate].outcome.is_good:
+            below = _ancestors(gate, specs)
+            failed = [f"{task.task} failed: {(task.error or {}).get('what', 'see its log')}" for task in result.failed if task.task in below]
+            reasons[variant] = "; ".join(failed) or "it was not built, because the run was stopped"
     return reasons
 
 
-def _reason(spec: TaskSpec, variant: str, result: RunResult) -> str:
-    prefix = spec.name.partition(":")[0]
-    own = [task for task in result.failed if task.task.startswith(f"{prefix}:") and task.task.rpartition(":")[2] == variant]
-    shared = [task for task in result.failed if task.task.startswith(f"{prefix}:")]
-    for task in own or shared:
-        error: dict[str, Any] = task.error or {}
-        return f"{task.task} failed: {error.get('what', 'see its log')}"
-    return "it was not built, because the run was stopped"
+def _ancestors(task: str, specs: Mapping[str, TaskSpec]) -> set[str]:
+    """Return a task and all that it reads."""
+    found: set[str] = set()
+    pending = [task]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += specs[name].inputs.values()
+    return found

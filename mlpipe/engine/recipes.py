@@ -101,7 +101,7 @@ class _Run:
         report = None
         if task is not None and not result.partial:
             if not task.outcome.is_good:
-                write_failure_report(self.specs[task.task], result, self.workspace.root)
+                write_failure_report(self.specs[task.task], result, self.specs, self.workspace.root)
                 self.withdraw_release(plan, result)
             report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         return RecipeResult(plan.name, str(plan.recipe_path), report, str(folder), gated=plan.gates is not None)

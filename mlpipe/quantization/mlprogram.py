@@ -12,7 +12,7 @@ from mlpipe.errors import QuantizationFailed
 from mlpipe.quantization.outcome import Outcome, Progress, compress, holds_whole_numbers, no_progress
 from mlpipe.quantization.program_writer import ProgramWriter, blob_values_of
 from mlpipe.quantization.support import check_support
-from mlpipe.quantization.weight import Encoded, SkippedWeight, Weight
+from mlpipe.quantization.weight import Encoded, NoGain, SkippedWeight, Weight
 from mlpipe.recipe.capabilities import IOS16, IOS18
 from mlpipe.recipe.schema.quantize import QuantizeStep
 from mlpipe.weights.bits import pack
@@ -38,7 +38,15 @@ _WEIGHT_PARAMETERS = {
 
 
 def quantize_program(
-    model: Any, weights_folder: Path | None, step: QuantizeStep, folder: Path, weights_file: Path, where: str, progress: Progress = no_progress
+    model: Any,
+    weights_folder: Path | None,
+    step: QuantizeStep,
+    folder: Path,
+    weights_file: Path,
+    where: str,
+    progress: Progress = no_progress,
+    *,
+    only_gains: bool = True,
 ) -> list[Outcome]:
     """Return what became of each float constant; the program is changed in place and its constants lie in the new `weights_file`.
 
@@ -54,9 +62,9 @@ def quantize_program(
         weight = _weight(constant, folder)
         try:
             _check_role(constant, weight)
-            encoded.append((constant, compress(weight, step, _names(constant), where)))
+            encoded.append((constant, compress(weight, step, _names(constant), where, only_gains=only_gains)))
         except SkippedWeight as reason:
-            outcomes.append(Outcome(weight, step, str(reason)))
+            outcomes.append(Outcome(weight, step, str(reason), isinstance(reason, NoGain)))
         else:
             outcomes.append(Outcome(weight, step, None))
     if encoded and version < IOS16:

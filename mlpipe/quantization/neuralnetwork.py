@@ -7,7 +7,7 @@ from typing import Any
 
 from mlpipe.quantization.outcome import Outcome, Progress, compress, holds_whole_numbers, no_progress
 from mlpipe.quantization.support import check_support
-from mlpipe.quantization.weight import Encoded, SkippedWeight, Weight
+from mlpipe.quantization.weight import Encoded, NoGain, SkippedWeight, Weight
 from mlpipe.recipe.schema.quantize import QuantizeStep
 from mlpipe.weights.bits import pack
 from mlpipe.weights.kmeans import Palette
@@ -20,7 +20,7 @@ QUANTIZED_SPECIFICATION = 3
 """The versions of the format (iOS 11.2 and iOS 12) that brought such weights; an older file's version is raised."""
 
 
-def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str, progress: Progress = no_progress) -> list[Outcome]:
+def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str, progress: Progress = no_progress, *, only_gains: bool = True) -> list[Outcome]:
     """Return what became of each weight; the networks of `spec`, also those of a pipeline, are changed in place.
 
     Errors: QuantizationFailed where the format cannot hold it, or a weight is compressed already.
@@ -32,7 +32,7 @@ def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str, p
         weights = list(weights_of_network(network, prefix))
         for index, weight in enumerate(weights):
             progress(index, len(weights), weight.name)
-            changed.append(_quantize(weight, step, folder, where))
+            changed.append(_quantize(weight, step, folder, where, only_gains=only_gains))
         if any(outcome.skipped is None for outcome in changed):
             needed = FLOAT16_SPECIFICATION if step.method == "float16" else QUANTIZED_SPECIFICATION
             model.specificationVersion = max(model.specificationVersion, needed)
@@ -41,7 +41,7 @@ def quantize_networks(spec: Any, step: QuantizeStep, folder: Path, where: str, p
     return outcomes
 
 
-def _quantize(stored: LayerWeight, step: QuantizeStep, folder: Path, where: str) -> Outcome:
+def _quantize(stored: LayerWeight, step: QuantizeStep, folder: Path, where: str, *, only_gains: bool) -> Outcome:
     values = stored.values()
     stored_bytes = values.size * stored_bits(stored.params) // 8
     channel_axis = stored.channel_axis if stored.per_channel else None
@@ -49,9 +49,9 @@ def _quantize(stored: LayerWeight, step: QuantizeStep, folder: Path, where: str)
     weight = Weight(stored.name, values, "neuralnetwork", stored_bytes, channel_axis, None, compressed, folder)
     try:
         _check_role(stored, weight, step)
-        encoded = compress(weight, step, (stored.name, stored.layer), where)
+        encoded = compress(weight, step, (stored.name, stored.layer), where, only_gains=only_gains)
     except SkippedWeight as reason:
-        return Outcome(weight, step, str(reason))
+        return Outcome(weight, step, str(reason), isinstance(reason, NoGain))
     _store(stored.params, encoded)
     return Outcome(weight, step, None)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpipe.errors import QuantizationFailed
 from mlpipe.quantization.table import METHODS
-from mlpipe.quantization.weight import Encoded, SkippedWeight, Weight, encoded_bytes
+from mlpipe.quantization.weight import Encoded, NoGain, SkippedWeight, Weight, encoded_bytes
 from mlpipe.recipe.schema.quantize import QuantizeStep
 
 Progress = Callable[[float, float, str], None]
@@ -29,11 +29,14 @@ class Outcome:
     step: QuantizeStep
     skipped: str | None
     """Why it stayed as it was; None where it was compressed."""
+    no_gain: bool = False
+    """Whether the reason is that it would not get smaller."""
 
 
-def compress(weight: Weight, step: QuantizeStep, names: Iterable[str], where: str) -> Encoded:
+def compress(weight: Weight, step: QuantizeStep, names: Iterable[str], where: str, *, only_gains: bool) -> Encoded:
     """Return the weight compressed by the step's method. `names` are those under which `skip` may list it.
 
+    With `only_gains` a weight that would not get smaller stays as it is (NoGain).
     Errors: SkippedWeight where it stays as it is; QuantizationFailed where it is compressed already, since levels of levels are seldom meant.
     """
     if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in step.skip):
@@ -47,8 +50,8 @@ def compress(weight: Weight, step: QuantizeStep, names: Iterable[str], where: st
         raise SkippedWeight("holds infinities or NaN")
     encoded = METHODS[step.method].encode(weight, step)
     size = encoded_bytes(encoded, weight)
-    if size >= weight.stored_bytes:
-        raise SkippedWeight(f"would not get smaller: {weight.stored_bytes} bytes now, {size} compressed")
+    if only_gains and size >= weight.stored_bytes:
+        raise NoGain(f"would not get smaller: {weight.stored_bytes} bytes now, {size} compressed")
     return encoded
 
 

@@ -45,19 +45,33 @@ def quantize(model: ModelFile, steps: Sequence[QuantizeStep], output: Path, fold
 
 
 def _apply(model: ModelFile, step: QuantizeStep, output: Path, folder: Path, progress: Progress) -> tuple[ModelFile, list[Outcome]]:
+    """Compress what gets smaller by it; where that is nothing, as in a very small model, everything that can be: it was asked for."""
+    file, outcomes = _attempt(model, step, output, folder, progress, only_gains=True)
+    if file is None:
+        file, outcomes = _attempt(model, step, output, folder, progress, only_gains=False)
+    assert file is not None, "nothing is left out for want of gain"
+    return file, outcomes
+
+
+def _attempt(
+    model: ModelFile, step: QuantizeStep, output: Path, folder: Path, progress: Progress, *, only_gains: bool
+) -> tuple[ModelFile | None, list[Outcome]]:
+    """Return the written file and its weights; None where only weights that would not get smaller could have been compressed."""
     where = model.path.name  # the folder is the store's or a temporary one, and says nothing to anyone
     spec = type(model.spec)()
     spec.CopyFrom(model.spec)
     with tempfile.TemporaryDirectory() as scratch:
         if model.kind == "mlprogram":
             weights_file = Path(scratch) / "weights" / "weight.bin"
-            outcomes = quantize_program(spec, model.weights_folder, step, folder, weights_file, where, progress)
+            outcomes = quantize_program(spec, model.weights_folder, step, folder, weights_file, where, progress, only_gains=only_gains)
             weights_folder: Path | None = weights_file.parent
         elif model.kind in ("neuralnetwork", "pipeline"):
-            outcomes = quantize_networks(spec, step, folder, where, progress)
+            outcomes = quantize_networks(spec, step, folder, where, progress, only_gains=only_gains)
             weights_folder = model.weights_folder
         else:
             raise QuantizationFailed(f"a model of the type {model.kind} has no weights that mlpipe compresses", where=where)
+        if all(outcome.skipped is not None for outcome in outcomes) and any(outcome.no_gain for outcome in outcomes):
+            return None, outcomes
         _check_changed(outcomes, step, where)
         if all(outcome.skipped is not None for outcome in outcomes):
             weights_folder = model.weights_folder  # nothing to change: the same bytes, not merely the same values

@@ -48,6 +48,10 @@ class Weight:
         return np.dtype(np.float32) if self.container == "neuralnetwork" else self.values.dtype
 
 
+class NoGain(SkippedWeight):
+    """A weight whose compressed form, tables and scales included, is no smaller."""
+
+
 def grid_of(weight: Weight, step: QuantizeStep) -> tuple[int, ...]:
     """Return how many blocks, each with a scale or table of its own, there are along each axis.
 

@@ -28,7 +28,7 @@ SPECIFICATION_VERSIONS: Mapping[str, int] = {
 
 FORMAT_NAMES: Mapping[Target, str] = {"neuralnetwork": "a NeuralNetwork", "mlprogram": "an ML Program"}
 FORMAT_SPECIFICATIONS: Mapping[Target, tuple[int, ...]] = {"neuralnetwork": (IOS13, IOS14), "mlprogram": (IOS15, IOS16, IOS17, IOS18, IOS26)}
-DEFAULT_TARGETS: Mapping[Target, str] = {"neuralnetwork": "iOS13", "mlprogram": "iOS16"}
+DEFAULT_TARGETS: Mapping[Target, str] = {"neuralnetwork": "iOS14", "mlprogram": "iOS16"}
 DEFAULT_PRECISIONS: Mapping[Target, str] = {"neuralnetwork": "float32", "mlprogram": "float16"}
 
 FLOAT16_FEATURES = IOS16

@@ -97,7 +97,7 @@ def test_defaults_of_a_conversion_and_its_steps(plan_of: Callable[[str], Plan]) 
     )
     assert network.convert is not None
     assert program.convert is not None
-    assert (network.convert.minimum_deployment_target, network.convert.compute_precision) == ("iOS13", "float32")
+    assert (network.convert.minimum_deployment_target, network.convert.compute_precision) == ("iOS14", "float32")
     assert (program.convert.to, program.convert.compute_precision) == ("mlprogram", "float16")
     assert [(v.steps[0].granularity, v.steps[0].symmetric) for v in network.variants] == [("per_channel", False), ("per_tensor", None)]
     assert [(v.steps[0].symmetric, v.steps[0].block_size, v.steps[0].group_size) for v in program.variants] == [(True, 32, None), (None, None, 32)]

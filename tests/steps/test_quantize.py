@@ -89,3 +89,21 @@ def test_a_failed_step_leaves_no_model(request_for):
     with pytest.raises(QuantizationFailed, match="worse than their bound"):
         run(request)
     assert not (request.output / "weights.json").exists()
+
+
+@pytest.mark.parametrize("step", [{"method": "kmeans", "bits": 8}, {"method": "kmeans", "bits": 4}, {"method": "linear", "bits": 8}])
+def test_a_tiny_model_is_compressed_as_asked_and_says_that_it_gained_nothing(request_for, step):
+    request = request_for(step)
+    file = request.inputs["model"] / "model.mlmodel"
+    spec = read_model(file).spec
+    del spec.neuralNetwork.layers[:]
+    layer = spec.neuralNetwork.layers.add(name="only")
+    layer.innerProduct.inputChannels, layer.innerProduct.outputChannels = 2, 3
+    layer.innerProduct.weights.floatValue.extend([1.0, -2.0, 0.5, 0.25, 3.0, -1.0])
+    write_canonical(spec, file)
+    result = run(request)
+    (record,) = json.loads((request.output / "weights.json").read_text(encoding="utf-8"))
+    assert (record["stored_bits"], record["skipped"]) == (step["bits"], None)
+    assert record["snr_db"] == "inf" or record["snr_db"] > 40
+    (note,) = result.log_notes
+    assert "no smaller" in note

@@ -133,7 +133,7 @@ class Convert(Section):
     """How the source becomes the variant `converted`."""
 
     to: Target = Field("mlprogram", description="The file format: neuralnetwork (.mlmodel) or mlprogram (.mlpackage).")
-    minimum_deployment_target: str | None = Field(None, description="E.g. iOS16 or macOS13; default iOS13 / iOS16.")
+    minimum_deployment_target: str | None = Field(None, description="E.g. iOS16 or macOS13; default iOS14 / iOS16.")
     compute_precision: Literal["float16", "float32"] | None = Field(None, description="ML Program; default float16.")
     keep_float32: KeepFloat32 = Field(default_factory=KeepFloat32, description="Operations that are computed in float32 all the same.")
     inputs: dict[str, Input] = Field(default_factory=dict, description="By the source's names.")
