@@ -116,6 +116,9 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Graph execution error"):  # TensorFlow puts the whole stack before the error
         lines = [line for line in lines if not line.startswith("[[")][-1:]
+    cause = [line for line in lines if line.startswith("Exception encountered: ")]
+    if cause:  # Keras puts a whole configuration before the error
+        lines = [cause[-1].removeprefix("Exception encountered: ")]
     if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):  # Keras puts the layer before the error
         lines[0] = f"{lines[0].removeprefix('Exception encountered when calling ').rstrip('.')}: {lines[1]}"
     return textwrap.shorten(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 300, placeholder=" ...")

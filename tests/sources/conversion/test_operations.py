@@ -111,7 +111,7 @@ def test_grouped_convolutions_of_keras_in_both_of_its_formats(to: str, tools: An
 def test_a_target_that_lacks_an_operation_is_named(tools: Any, keras_file: Callable[..., Source]) -> None:
     source = keras_file(keras.Sequential([keras.Input((4, 5, 6, 2)), keras.layers.Conv3D(2, 3)]))
     with pytest.raises(ConversionFailed, match="iOS14 or later"):
-        tools.convert(source, to="neuralnetwork")
+        tools.convert(source, to="neuralnetwork", minimum_deployment_target="iOS13")
 
 
 @pytest.mark.parametrize("sequences", [False, True])
