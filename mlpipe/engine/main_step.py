@@ -12,7 +12,7 @@ from typing import Any
 from mlpipe.engine.task_spec import TaskSpec
 from mlpipe.engine.workers import JobOutcome
 from mlpipe.engine.workers.failures import from_exception
-from mlpipe.steps.step import StepRequest
+from mlpipe.steps.step import step_request
 
 
 def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcome:
@@ -24,7 +24,7 @@ def run_in_main(spec: TaskSpec, request: dict[str, Any], log: Path) -> JobOutcom
     # Nothing but results may reach stdout. stderr stays: a live display on it may be drawn by a thread.
     with log.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
         try:
-            result = importlib.import_module(spec.step).run(_request(spec.name, request))
+            result = importlib.import_module(spec.step).run(step_request(spec.name, request))
             values, notes = result.values, tuple(result.log_notes)
         except Exception as failure:  # noqa: BLE001 - one step must not stop the others
             error = from_exception(failure, spec.folder)
@@ -38,15 +38,3 @@ def end_log(log: Path, error: dict[str, Any]) -> None:
     parts = [f"{label}: {error[key]}" for key, label in (("what", "error"), ("where", "where"), ("why", "why"), ("fix", "fix")) if error.get(key)]
     with log.open("a", encoding="utf-8") as stream:
         stream.write("\n".join(["", *parts, ""]))
-
-
-def _request(task: str, request: dict[str, Any]) -> StepRequest:
-    return StepRequest(
-        task=task,
-        parameters=request["parameters"],
-        inputs={role: Path(path) for role, path in request["inputs"].items()},
-        values=request["values"],
-        files={role: tuple(Path(path) for path in paths) for role, paths in request["files"].items()},
-        folder=Path(request["folder"]),
-        output=Path(request["output"]),
-    )

@@ -39,6 +39,20 @@ class StepRequest:
     """progress(done, total, what): may be called as often as the step likes."""
 
 
+def step_request(task: str, data: Mapping[str, Json], progress: Callable[[float, float, str], None] = no_progress) -> StepRequest:
+    """Return the request that the engine wrote as JSON-able data, paths as text."""
+    return StepRequest(
+        task=task,
+        parameters=data["parameters"],
+        inputs={role: Path(path) for role, path in data["inputs"].items()},
+        values=data["values"],
+        files={role: tuple(Path(path) for path in paths) for role, paths in data["files"].items()},
+        folder=Path(data["folder"]),
+        output=Path(data["output"]),
+        progress=progress,
+    )
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What a step returns; the files that it wrote are the rest."""

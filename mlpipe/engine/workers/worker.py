@@ -23,7 +23,7 @@ from mlpipe.engine.workers.job import Job, read_job, write_answer
 from mlpipe.engine.workers.lifeline import Lifeline
 from mlpipe.engine.workers.profiles import preload
 from mlpipe.engine.workers.user_code import user_files
-from mlpipe.steps.step import StepRequest, StepResult
+from mlpipe.steps.step import StepResult, step_request
 
 _SECONDS_BETWEEN_PROGRESS = 0.1
 _LONGEST_PROGRESS = 120
@@ -71,7 +71,7 @@ def _answer(job: Job, file: IO[bytes], progress: socket.socket, profile: Preload
             preload(profile)
         if job.memory_limit_bytes is not None:
             memory.limit_own(job.memory_limit_bytes)
-        result: StepResult = importlib.import_module(job.step).run(_request(job, progress))
+        result: StepResult = importlib.import_module(job.step).run(step_request(job.task, job.request, _Progress(job.task, progress)))
         json.dumps(result.values, allow_nan=False)  # what a step may not return, it is told here
         answer |= {"values": result.values, "notes": list(result.log_notes)}
     except BaseException as error:  # noqa: BLE001 - whatever a step raises, also SystemExit, is its answer
@@ -79,20 +79,6 @@ def _answer(job: Job, file: IO[bytes], progress: socket.socket, profile: Preload
         answer["error"] = from_exception(error, folder)
     answer["user_files"] = [str(path) for path in user_files(folder)]
     write_answer(answer, file)
-
-
-def _request(job: Job, progress: socket.socket) -> StepRequest:
-    request = job.request
-    return StepRequest(
-        task=job.task,
-        parameters=request["parameters"],
-        inputs={role: Path(path) for role, path in request["inputs"].items()},
-        values=request["values"],
-        files={role: tuple(Path(path) for path in paths) for role, paths in request["files"].items()},
-        folder=Path(request["folder"]),
-        output=Path(request["output"]),
-        progress=_Progress(job.task, progress),
-    )
 
 
 class _Progress:
