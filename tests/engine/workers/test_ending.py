@@ -41,6 +41,14 @@ LIMIT_SECONDS = float(os.environ.get("MLPIPE_TEST_LIMIT_SECONDS", "10"))
 """How long an ending may take. Steps linger for ten minutes, so this tells ending from waiting on a loaded machine too; on a quiet one it is run with 1."""
 
 
+def await_start(marked: Marked, count: int) -> None:
+    """Wait until so many processes can be seen: one that was just forked has no command line of its own yet."""
+    end = time.monotonic() + 30
+    while len(marked()) < count:
+        assert time.monotonic() < end, [process.cmdline() for process in marked()]
+        time.sleep(0.02)
+
+
 def await_end(marked: Marked, seconds: float) -> list[str]:
     end = time.monotonic() + seconds
     while (left := marked()) and time.monotonic() < end:
@@ -51,7 +59,7 @@ def await_end(marked: Marked, seconds: float) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_everything_at_once(drive: Drive, marked: Marked, method: str, number: signal.Signals) -> None:
     driver = drive(4, method=method)
-    assert len(marked()) >= 6  # the driver, its server, two workers, two grandchildren
+    await_start(marked, 6)  # the driver, its server, two workers, two grandchildren
     start = time.monotonic()
     driver.send_signal(number)
     assert driver.wait(10) == 130
