@@ -57,7 +57,9 @@ def await_end(living, seconds):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_during_the_conversion_ends_everything_at_once(in_convert, number):
     checkout, process, living = in_convert
-    assert len(living()) >= 3  # the run, the server with TensorFlow, the worker
+    while len(living()) < 3:  # the run, the server with TensorFlow, the worker
+        assert process.poll() is None
+        time.sleep(0.02)
     start = time.monotonic()
     process.send_signal(number)
     assert process.wait(60) == 130
