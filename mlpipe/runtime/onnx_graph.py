@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,13 @@ class ValueType:
     """None where not even the rank is known."""
 
 
+class Layer(NamedTuple):
+    """The layer or operation of a model that a node was made for."""
+
+    type: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Node:
     """One ONNX node. An attribute that is a Graph is a subgraph."""
@@ -37,6 +45,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
     domain: str = ""
+    layer: Layer | None = None
 
 
 @dataclass
@@ -51,11 +60,22 @@ class Graph:
     """Output name -> the value that it shows."""
     types: dict[str, ValueType] = field(default_factory=dict)
     parent: Graph | None = None
+    layer: Layer | None = None
+    """What nodes are made for at present."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def subgraph(self) -> Graph:
         """Return an empty graph for the body of an If, Loop or Scan of this one: it sees this one's values, and its names are unique in both."""
-        return Graph(parent=self, _numbers=self._numbers)
+        return Graph(parent=self, layer=self.layer, _numbers=self._numbers)
+
+    @contextmanager
+    def made_for(self, layer_type: str, name: str) -> Iterator[None]:
+        """Note on every node that is added meanwhile which layer of the model it belongs to."""
+        before, self.layer = self.layer, Layer(layer_type, name)
+        try:
+            yield
+        finally:
+            self.layer = before
 
     def name(self, hint: str) -> str:
         """Return a fresh value name."""
@@ -135,7 +155,7 @@ class Graph:
 
         outputs = [self.name(op.lower()) for _ in range(count)]
         present = {key: value for key, value in attributes.items() if value is not None}
-        node = Node(op, tuple(name or "" for name in inputs), tuple(outputs), present, domain)
+        node = Node(op, tuple(name or "" for name in inputs), tuple(outputs), present, domain, self.layer)
         self.nodes.append(node)
         self.types.update(infer_types(self, node))
         return outputs

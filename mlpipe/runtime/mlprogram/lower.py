@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from mlpipe.errors import NotExecutable
 from mlpipe.model_files.read import ModelFile
-from mlpipe.runtime.features import Feature, interface
+from mlpipe.runtime.features import Feature, Interface, interface
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.mlprogram import ops
 from mlpipe.runtime.mlprogram.control_flow import WITH_BLOCKS
 from mlpipe.runtime.mlprogram.op import OPS, Binding, Build, Operation, bind
-from mlpipe.runtime.mlprogram.values import STORAGE, Constant, Tensor, TensorType, declared_type
+from mlpipe.runtime.mlprogram.states import OPERANDS, VALUES, add_state, use_state, written_states
+from mlpipe.runtime.mlprogram.values import STORAGE, Constant, State, Tensor, TensorType, agree, declared_type
 from mlpipe.runtime.onnx_graph import Dim, Graph
 from mlpipe.runtime.precision import Precision, round_to_half
 from mlpipe.weights.mil_types import BY_CODE
@@ -24,28 +26,26 @@ OPSETS = {"CoreML5": "iOS15", "CoreML6": "iOS16", "CoreML7": "iOS17", "CoreML8":
 """Names of operator sets in files -> the system that brought them."""
 
 
-def lower_program(file: ModelFile, precision: Precision) -> tuple[Lowered | None, list[Unsupported]]:
-    """Return the program as a graph, or None, and every operation that cannot be executed.
+def lower_program(file: ModelFile, precision: Precision, function_name: str | None = None) -> tuple[Lowered | None, list[Unsupported]]:
+    """Return a function of the program, the default one where none is named, as a graph, or None, and every operation that cannot be executed.
 
     Errors: ModelFileInvalid for damaged weights; NotExecutable for an operator set or an interface that is not known.
     """
     ops.load()
-    description = file.spec.description
-    name = description.defaultFunctionName or "main"
-    if name not in file.spec.mlProgram.functions:
-        raise NotExecutable(f"the program has no function {name!r}", where=str(file.path))
-    function = file.spec.mlProgram.functions[name]
+    described = interface(file.spec, function_name)
+    if described.function not in file.spec.mlProgram.functions:
+        raise NotExecutable(f"the program has no function {described.function!r}", where=str(file.path))
+    function = file.spec.mlProgram.functions[described.function]
     if function.opset not in OPSETS:
         raise NotExecutable(f"operator set {function.opset!r} is not known", where=str(file.path), fix=f"known are {', '.join(OPSETS)}")
     lowering = _Lowering(OPSETS[function.opset], precision, file.weights_folder)
-    inputs, outputs = interface(file.spec)
-    lowering.add_inputs(function, {feature.name: feature for feature in inputs})
+    lowering.add_inputs(function, {feature.name: feature for feature in (*described.inputs, *described.states)})
     block = function.block_specializations[function.opset]
     for operation in block.operations:
         lowering.add(operation)
     if lowering.missing:
         return None, list(dict.fromkeys(lowering.missing))
-    return lowering.finish(outputs, description.predictedFeatureName, description.predictedProbabilitiesName), []
+    return lowering.finish(described), []
 
 
 class _Lowering:
@@ -59,14 +59,18 @@ class _Lowering:
         self._weights = weights
         self._values: dict[str, Binding] = {}
         self._tensors: dict[int, tuple[Constant, Tensor]] = {}
+        self.states: dict[str, Tensor] = {}
         self._classes: tuple[Tensor, tuple[str | int, ...]] | None = None
 
     def add_inputs(self, function: Any, features: dict[str, Feature]) -> None:
         """Declare the function's inputs as graph inputs of the features' sizes."""
         for given in function.inputs:
             try:
-                declared = declared_type(given.type)
-                self._values[given.name] = self._input(given.name, declared, features[given.name])
+                if given.type.WhichOneof("type") == "stateType":
+                    self.states[given.name] = add_state(self.graph, given.name, given.type, features.get(given.name))
+                    self._values[given.name] = State(given.name)
+                else:
+                    self._values[given.name] = self._input(given.name, declared_type(given.type), features[given.name])
             except UnsupportedLayerError as error:
                 self.missing.append(Unsupported("input", given.name, error.why))
 
@@ -81,7 +85,7 @@ class _Lowering:
         if shape == () and sizes == (1,):
             value = self.graph.add("Squeeze", value)
             sizes = ()
-        if not _agree(sizes, shape):
+        if not agree(sizes, shape):
             raise UnsupportedLayerError(f"the model declares {list(sizes)} and its program {list(shape)}")
         value = self.graph.cast(value, STORAGE[declared.dtype])
         if declared.dtype == "fp16":
@@ -92,7 +96,8 @@ class _Lowering:
         """Lower one operation; one that cannot be is noted, and its outputs stand in as inputs of their declared types."""
         name = operation.outputs[0].name if operation.outputs else operation.attributes["name"].immediateValue.tensor.strings.values[0]
         try:
-            self._add(operation)
+            with self.graph.made_for(operation.type, name):
+                self._add(operation)
         except UnsupportedLayerError as error:
             self.missing.append(Unsupported(operation.type, name, error.why))
             for output in operation.outputs:
@@ -106,6 +111,8 @@ class _Lowering:
             self._expand(operation)
         elif operation.type == "classify":
             self._classify(operation)
+        elif operation.type in OPERANDS:
+            self._use_state(operation)
         else:
             self._lower(operation)
 
@@ -145,6 +152,14 @@ class _Lowering:
         labels = tuple(label if isinstance(label, str) else int(label) for label in classes.array.reshape(-1).tolist())
         self._classes = self.tensor(arguments["probabilities"][0]), labels
 
+    def _use_state(self, operation: Any) -> None:
+        arguments = self._arguments(operation)
+        parameter = VALUES.get(operation.type)
+        value = None if parameter is None else self.tensor(arguments[parameter][0])
+        held = use_state(self.graph, operation.type, arguments, self.states, value)
+        for output in operation.outputs:
+            self._values[output.name] = self._result(held.name, declared_type(output.type), keeps_grid=True)
+
     def _lower(self, operation: Any) -> None:
         entry = OPS.find(operation.type, self._version)
         with_blocks = WITH_BLOCKS.get(operation.type)
@@ -162,16 +177,21 @@ class _Lowering:
         for output, each, result in zip(operation.outputs, declared, results, strict=True):
             self._values[output.name] = self._result(result, each, keeps_grid)
 
-    def block(self, block: Any, graph: Graph, inputs: list[Tensor]) -> list[Tensor]:
-        """Lower a block into a graph, its inputs bound to these values, and return its results."""
-        outer = self.graph, self._values
-        self.graph, self._values = graph, {**self._values, **{given.name: value for given, value in zip(block.inputs, inputs, strict=True)}}
+    def block(self, block: Any, graph: Graph, inputs: list[Tensor], states: dict[str, Tensor]) -> list[Tensor]:
+        """Lower a block into a graph, its inputs bound to these values, and return its results; `states` is left as the block leaves it."""
+        outer = self.graph, self._values, self.states
+        self.graph, self.states = graph, states
+        self._values = {**self._values, **{given.name: value for given, value in zip(block.inputs, inputs, strict=True)}}
         try:
             for operation in block.operations:
                 self.add(operation)
             return [self.tensor(self._named(name)) for name in block.outputs]
         finally:
-            self.graph, self._values = outer
+            self.graph, self._values, self.states = outer
+
+    def written_states(self, blocks: Iterable[Any]) -> list[str]:
+        """Return the names of the states that these blocks may change."""
+        return written_states(blocks, self._values)
 
     def _call(self, entry: Operation, arguments: dict[str, list[Binding]], declared: tuple[TensorType, ...]) -> list[str]:
         from onnx.shape_inference import InferenceError
@@ -189,7 +209,7 @@ class _Lowering:
         known = self.graph.type_of(name)
         found = known.shape if known else None
         if found is not None and declared.shape is not None:
-            if not _agree(found, declared.shape):
+            if not agree(found, declared.shape):
                 raise UnsupportedLayerError(f"the runtime computes the shape {list(found)} where the program declares {list(declared.shape)}")
             found = tuple(theirs if ours is None else ours for ours, theirs in zip(found, declared.shape, strict=True))
         shape = declared.shape if found is None else found
@@ -204,6 +224,8 @@ class _Lowering:
         """Return a value of the graph; a constant enters it when it is first asked for."""
         if isinstance(value, Tensor):
             return value
+        if isinstance(value, State):
+            raise UnsupportedLayerError(f"it takes the state {value.name!r} for a value")
         if id(value) not in self._tensors:
             if value.dtype not in STORAGE:
                 raise UnsupportedLayerError(f"a constant of type {value.dtype} is not supported as a tensor")
@@ -221,20 +243,18 @@ class _Lowering:
             name = self.graph.add_input(self.graph.name("missing"), STORAGE[declared.dtype], declared.shape)
             self._values[output.name] = Tensor(name, declared.dtype, declared.shape)
 
-    def finish(self, outputs: tuple[Feature, ...], predicted: str, probabilities: str) -> Lowered:
+    def finish(self, described: Interface) -> Lowered:
         """Name the outputs and return the whole."""
+        predicted, probabilities = described.predicted, described.probabilities
         classifier = None
         if self._classes:
             scores, labels = self._classes
             classifier = Classifier(labels, "classifier scores", predicted, probabilities or None)
             self.graph.outputs[classifier.scores] = scores.name
-        for feature in outputs:
+        for feature in described.outputs:
             if not classifier or feature.name not in (predicted, probabilities):
                 self.graph.outputs[feature.name] = self.tensor(self._values[feature.name]).name
-        return Lowered(self.graph, classifier)
-
-
-def _agree(found: tuple[Dim, ...], declared: tuple[Dim, ...]) -> bool:
-    """Return whether two shapes can be the same: sizes that are not numbers agree with everything."""
-    pairs = zip(found, declared, strict=False)
-    return len(found) == len(declared) and all(ours == theirs or not isinstance(ours, int) or not isinstance(theirs, int) for ours, theirs in pairs)
+        # No name in a program has a blank in it: these cannot be the name of a feature.
+        states = {name: f"{name} afterwards" for name, held in self.states.items() if held.name != name}
+        self.graph.outputs.update({output: self.states[name].name for name, output in states.items()})
+        return Lowered(self.graph, classifier, states)

@@ -60,17 +60,22 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
             lost.update(layer.output)
             continue
         try:
-            if kind in CONTROL_FLOW:
-                _require_inputs(net, layer)
-                CONTROL_FLOW[kind](net, layer, lower_layers)
-            else:
-                net.values.update(zip(layer.output, _lower_layer(net, layer, kind), strict=True))
+            with net.graph.made_for(kind, layer.name):
+                _add_layer(net, layer, kind)
         except InnerLayersError as error:
             unsupported += error.unsupported
         except UnsupportedLayerError as error:
             unsupported.append(Unsupported(kind, layer.name, error.why))
             lost.update(layer.output)
     return unsupported
+
+
+def _add_layer(net: Network, layer: Any, kind: str) -> None:
+    if kind in CONTROL_FLOW:
+        _require_inputs(net, layer)
+        CONTROL_FLOW[kind](net, layer, lower_layers)
+    else:
+        net.values.update(zip(layer.output, _lower_layer(net, layer, kind), strict=True))
 
 
 def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
