@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlpipe.errors import NotExecutable
+from mlpipe.errors import InvalidInput, ModelFileInvalid, NotExecutable
 
 Kind = Literal["array", "image", "int64", "double", "string", "dictionary", "sequence", "state"]
 Color = Literal["grayscale", "rgb", "bgr", "grayscale_float16"]
 
 ARRAY_TYPES = {65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8", 65552: "float16"}
 """The specification's numbers of element types."""
+
+MAIN = "main"
+"""The function of a model that has only one."""
 
 COLORS: dict[int, Color] = {10: "grayscale", 20: "rgb", 30: "bgr", 40: "grayscale_float16"}
 
@@ -62,9 +65,9 @@ class Feature:
     name: str
     kind: Kind
     dtype: str = ""
-    """Element type of an array; key type (`int64`, `string`) of a dictionary."""
+    """Element type of an array or a state; key type (`int64`, `string`) of a dictionary."""
     sizes: Sizes = Sizes(())
-    """Shape of an array; height and width of an image."""
+    """Shape of an array or a state; height and width of an image."""
     color: Color | None = None
     optional: bool = False
     default: float | None = None
@@ -72,8 +75,8 @@ class Feature:
 
     def __str__(self) -> str:
         """Return the type as messages show it: `float32 array 1x3x8x8`, `rgb image 8x8`."""
-        if self.kind == "array":
-            return f"{self.dtype} array {self.sizes}"
+        if self.kind in ("array", "state"):
+            return f"{self.dtype} {self.kind} {self.sizes}"
         return f"{self.color} image {self.sizes} (height x width)" if self.kind == "image" else self.kind
 
     @property
@@ -82,13 +85,37 @@ class Feature:
         return 3 if self.color in ("rgb", "bgr") else 1
 
 
-def interface(spec: Any) -> tuple[tuple[Feature, ...], tuple[Feature, ...]]:
-    """Return the inputs and the outputs of a model; of a program with several functions, those of its default function."""
+@dataclass(frozen=True)
+class Interface:
+    """What a model, or one function of it, takes, gives and remembers."""
+
+    function: str
+    """The function that computes it; `main` unless the model has several."""
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+    states: tuple[Feature, ...] = ()
+    predicted: str = ""
+    """The output that receives a classifier's label."""
+    probabilities: str = ""
+    """The output that receives a classifier's dictionary."""
+
+
+def interface(spec: Any, function: str | None = None) -> Interface:
+    """Return the interface of a function; of the default function where none is named.
+
+    Errors: InvalidInput for a function that the model does not have; ModelFileInvalid where its default function is missing.
+    """
     described = spec.description
-    for function in described.functions:
-        if function.name == described.defaultFunctionName:
-            described = function
-    return features(described.input), features(described.output)
+    names = [each.name for each in described.functions] or [MAIN]
+    name = function or described.defaultFunctionName or MAIN
+    if name not in names:
+        known = "its only function is 'main'" if names == [MAIN] else f"its functions are {', '.join(map(repr, names))}"
+        error = InvalidInput if function else ModelFileInvalid
+        raise error(f"the model has no function {name!r}", fix=known)
+    if described.functions:
+        described = described.functions[names.index(name)]
+    states = features(described.state)
+    return Interface(name, features(described.input), features(described.output), states, described.predictedFeatureName, described.predictedProbabilitiesName)
 
 
 def features(descriptions: Iterable[Any]) -> tuple[Feature, ...]:
@@ -104,11 +131,12 @@ def _feature(name: str, declared: Any) -> Feature:
     kind = declared.WhichOneof("Type")
     if kind == "multiArrayType":
         array = declared.multiArrayType
-        if array.dataType not in ARRAY_TYPES:
-            raise NotExecutable(f"feature {name!r} has an element type that mlpipe does not know", why=f"number {array.dataType}")
         which = array.WhichOneof("defaultOptionalValue")
         default = getattr(array, which) if which else None
-        return Feature(name, "array", ARRAY_TYPES[array.dataType], _array_sizes(array), optional=optional, default=default)
+        return Feature(name, "array", _element_type(name, array), _array_sizes(array), optional=optional, default=default)
+    if kind == "stateType":
+        array = declared.stateType.arrayType
+        return Feature(name, "state", _element_type(name, array), _array_sizes(array))
     if kind == "imageType":
         image = declared.imageType
         if image.colorSpace not in COLORS:
@@ -117,10 +145,16 @@ def _feature(name: str, declared: Any) -> Feature:
     if kind == "dictionaryType":
         keys = "int64" if declared.dictionaryType.WhichOneof("KeyType") == "int64KeyType" else "string"
         return Feature(name, "dictionary", keys, optional=optional)
-    kinds: dict[str, Kind] = {"int64Type": "int64", "doubleType": "double", "stringType": "string", "sequenceType": "sequence", "stateType": "state"}
+    kinds: dict[str, Kind] = {"int64Type": "int64", "doubleType": "double", "stringType": "string", "sequenceType": "sequence"}
     if kind not in kinds:
         raise NotExecutable(f"feature {name!r} has a type that mlpipe does not know", why=str(kind))
     return Feature(name, kinds[kind], optional=optional)
+
+
+def _element_type(name: str, array: Any) -> str:
+    if array.dataType not in ARRAY_TYPES:
+        raise NotExecutable(f"feature {name!r} has an element type that mlpipe does not know", why=f"number {array.dataType}")
+    return ARRAY_TYPES[array.dataType]
 
 
 def _array_sizes(array: Any) -> Sizes:

@@ -29,7 +29,7 @@ def prepare(features: Sequence[Feature], feed: Mapping[str, Any]) -> dict[str, n
     names = [feature.name for feature in features]
     for name in feed:
         if name not in names:
-            raise InvalidInput(f"the model has no input {name!r}", fix=f"its inputs are {', '.join(map(repr, names))}")
+            raise InvalidInput(f"the model has no input {name!r}", fix=f"its inputs are {', '.join(map(repr, names))}" if names else "it takes none")
     return {feature.name: _prepare_one(feature, feed.get(feature.name)) for feature in features}
 
 
@@ -43,13 +43,17 @@ def _prepare_one(feature: Feature, value: Any) -> np.ndarray:
     if feature.kind == "image":
         return _image(feature, value)
     if feature.kind == "array":
-        return _array(feature, value)
+        return graph_array(feature, value)
     if feature.kind in ("int64", "double"):
         return _scalar(feature, value)
     raise _invalid(feature, f"a model input of kind {feature.kind}, which the portable runtime does not take")
 
 
-def _array(feature: Feature, value: Any) -> np.ndarray:
+def graph_array(feature: Feature, value: Any) -> np.ndarray:
+    """Return an array of the feature's type and shape as the graph holds it.
+
+    Errors: InvalidInput where it does not fit.
+    """
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise _invalid(feature, f"an array of {array.dtype}")
@@ -123,4 +127,5 @@ def _pixels_of_array(feature: Feature, array: np.ndarray) -> np.ndarray:
 
 
 def _invalid(feature: Feature, got: str, fix: str | None = None) -> InvalidInput:
-    return InvalidInput(f"input {feature.name!r} does not fit: expected {feature}, got {got}", fix=fix)
+    what = "state" if feature.kind == "state" else "input"
+    return InvalidInput(f"{what} {feature.name!r} does not fit: expected {feature}, got {got}", fix=fix)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mlpipe.errors import NotExecutable
 from mlpipe.runtime.onnx_graph import Graph
@@ -27,6 +28,8 @@ class Lowered:
 
     graph: Graph
     classifier: Classifier | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
+    """Every state that the model may change -> the graph output that holds its value afterwards."""
 
 
 @dataclass(frozen=True, order=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,49 @@ import numpy as np
 from mlpipe.errors import NotExecutable
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.execute import Executable
-from mlpipe.runtime.features import interface
+from mlpipe.runtime.features import Feature, interface
 from mlpipe.runtime.feeding import prepare
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, not_executable
+from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.precision import Precision
 from mlpipe.runtime.results import as_arrays, as_features
+from mlpipe.runtime.state import RuntimeState, checked_state
 
 
 class RuntimeModel:
     """A Core ML model on ONNX Runtime. Made by `load_model`."""
 
-    def __init__(self, file: ModelFile, precision: Precision, threads: int = 1) -> None:
+    def __init__(self, file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None) -> None:
         """Read the interface. The model is lowered and compiled at its first prediction, or by `load_model`."""
         self._file = file
         self._precision = precision
         self._threads = threads
-        self._ready: tuple[Classifier | None, Executable] | None = None
-        self.inputs, self.outputs = interface(file.spec)
+        self._ready: tuple[Lowered, Executable] | None = None
+        self._interface = interface(file.spec, function_name)
+
+    @property
+    def function_name(self) -> str:
+        """The function that is executed: `main` unless the model has several."""
+        return self._interface.function
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """What the model takes."""
+        return self._interface.inputs
+
+    @property
+    def outputs(self) -> tuple[Feature, ...]:
+        """What the model gives."""
+        return self._interface.outputs
+
+    @property
+    def states(self) -> tuple[Feature, ...]:
+        """What the model remembers between predictions that are given the same state."""
+        return self._interface.states
+
+    def make_state(self) -> RuntimeState:
+        """Return a new state, zeros, for `predict(feed, state=...)`; of a model that keeps none, an empty one."""
+        return RuntimeState(self.states)
 
     @property
     def precision(self) -> Precision:
@@ -36,7 +63,7 @@ class RuntimeModel:
 
     def unsupported(self) -> list[Unsupported]:
         """Return every layer that the runtime cannot execute: type, name and reason. Empty where the model runs."""
-        return lower(self._file, self._precision)[1]
+        return lower(self._file, self._precision, self.function_name)[1]
 
     def compile(self) -> None:
         """Lower the model and build its session.
@@ -44,56 +71,60 @@ class RuntimeModel:
         Errors: NotExecutable, with every layer that cannot be executed.
         """
         if self._ready is None:
-            lowered, missing = lower(self._file, self._precision)
+            lowered, missing = lower(self._file, self._precision, self.function_name)
             if missing or lowered is None:
                 raise not_executable(missing, str(self._file.path))
             # The graph is not kept: the session has weights of its own.
-            self._ready = lowered.classifier, Executable(lowered.graph, threads=self._threads)
+            self._ready = replace(lowered, graph=Graph()), Executable(lowered.graph, threads=self._threads)
 
-    def predict(self, feed: Mapping[str, Any]) -> dict[str, Any]:
+    def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]:
         """Return every output as coremltools' `MLModel.predict` does, for arrays and Pillow images by input name.
 
-        Errors: InvalidInput; NotExecutable.
+        A stateful model reads `state` and leaves its new values there. Errors: InvalidInput; NotExecutable.
         """
-        values, classifier = self._run(feed)
+        values, classifier = self._run(feed, state)
         return as_features(self.outputs, values, classifier)
 
-    def predict_arrays(self, feed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def predict_arrays(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, np.ndarray]:
         """Return every output as an array; a classifier's scores as a vector in label order, an image as it was computed.
 
         Errors: InvalidInput; NotExecutable.
         """
-        values, classifier = self._run(feed)
+        values, classifier = self._run(feed, state)
         return as_arrays(self.outputs, values, classifier)
 
-    def _run(self, feed: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Classifier | None]:
+    def _run(self, feed: Mapping[str, Any], state: RuntimeState | None) -> tuple[dict[str, np.ndarray], Classifier | None]:
         self.compile()
         assert self._ready is not None
-        classifier, executable = self._ready
-        arrays = prepare(self.inputs, feed)
-        return executable.run({name: arrays[name] for name in executable.inputs}), classifier
+        lowered, executable = self._ready
+        held = checked_state(self.states, state)
+        arrays = {**prepare(self.inputs, feed), **held.arrays()}
+        values = executable.run({name: arrays[name] for name in executable.inputs})
+        held.replace({name: values[output] for name, output in lowered.states.items()})
+        return values, lowered.classifier
 
 
-def load_model(path: Path | str, *, precision: str = "float32", threads: int = 1) -> RuntimeModel:
+def load_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None) -> RuntimeModel:
     """Return the Core ML model in a `.mlmodel` or `.mlpackage`, ready to predict.
 
-    `precision` is `float32`, or `float16`: rounded after every op that is declared in float16.
-    Errors: ModelFileInvalid; NotExecutable, with every layer that cannot be executed.
+    `precision` is `float32`, or `float16`: rounded after every op that is declared in float16. `function_name` chooses one of several
+    functions; None is the model's default.
+    Errors: ModelFileInvalid; InvalidInput for a function that it does not have; NotExecutable, with every layer that cannot be executed.
     """
-    model = open_model(path, precision=precision, threads=threads)
+    model = open_model(path, precision=precision, threads=threads, function_name=function_name)
     model.compile()
     return model
 
 
-def open_model(path: Path | str, *, precision: str = "float32", threads: int = 1) -> RuntimeModel:
+def open_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None) -> RuntimeModel:
     """Return a model whose interface and unsupported layers can be asked, whether or not it can be executed.
 
-    Errors: ModelFileInvalid.
+    Errors: ModelFileInvalid; InvalidInput for a function that it does not have.
     """
-    return RuntimeModel(read_model(path), Precision(precision), threads)
+    return RuntimeModel(read_model(path), Precision(precision), threads, function_name)
 
 
-def lower(file: ModelFile, precision: Precision) -> tuple[Lowered | None, list[Unsupported]]:
+def lower(file: ModelFile, precision: Precision, function_name: str | None = None) -> tuple[Lowered | None, list[Unsupported]]:
     """Return the lowered model, or None, and the layers that stand in its way.
 
     Errors: NotExecutable for a kind of model that the runtime has no part for.
@@ -101,7 +132,7 @@ def lower(file: ModelFile, precision: Precision) -> tuple[Lowered | None, list[U
     if file.kind == "mlprogram":
         from mlpipe.runtime.mlprogram.lower import lower_program
 
-        return lower_program(file, precision)
+        return lower_program(file, precision, function_name)
     if file.kind == "neuralnetwork":
         from mlpipe.runtime.neuralnetwork.lower import lower_network
 

@@ -29,7 +29,7 @@ def as_features(outputs: Sequence[Feature], values: Mapping[str, np.ndarray], cl
             number = values[feature.name].reshape(-1)[0]
             results[feature.name] = int(number) if feature.kind == "int64" else float(number)
         else:
-            results[feature.name] = _array(feature, values[feature.name])
+            results[feature.name] = shown_array(feature, values[feature.name])
     return results
 
 
@@ -44,11 +44,12 @@ def as_arrays(outputs: Sequence[Feature], values: Mapping[str, np.ndarray], clas
             if feature.name == (classifier.probabilities or classifier.predicted):
                 results[feature.name] = values[classifier.scores].reshape(-1)
         else:
-            results[feature.name] = _array(feature, values[feature.name])
+            results[feature.name] = shown_array(feature, values[feature.name])
     return results
 
 
-def _array(feature: Feature, value: np.ndarray) -> np.ndarray:
+def shown_array(feature: Feature, value: np.ndarray) -> np.ndarray:
+    """Return an array in the type that coremltools gives for the feature, with a dimension at least."""
     dtype = np.dtype(np.float32 if feature.dtype in ("", "float16") else feature.dtype)
     if dtype.kind == "i" and value.dtype.kind == "f":
         value = np.trunc(value)

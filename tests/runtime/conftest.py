@@ -54,11 +54,12 @@ class Mil:
         *,
         opset: str = "iOS17",
         shapes: Mapping[str, tuple[Any, ...]] | None = None,
+        states: Mapping[str, tuple[int, ...]] | None = None,
         edit: Callable[[Any], None] | None = None,
         **convert: Any,
     ) -> Path:
-        """Return the package of a program with these inputs; `body` gets them as variables and the builder first, `edit` the finished spec."""
-        specs = {}
+        """Return the package of a program with these inputs and float16 states; `body` gets them as variables and the builder first, `edit` the spec."""
+        specs = {name: self.mb.state_tensor_placeholder(shape, dtype=self.types.fp16) for name, shape in (states or {}).items()}
         for name, value in feed.items():
             shape = (shapes or {}).get(name, value.shape)
             specs[name] = self.mb.placeholder(shape, dtype=self._builtin[str(value.dtype)])

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
-from mlpipe.runtime.mlprogram.values import STORAGE, Constant, Tensor, TensorType
+from mlpipe.runtime.mlprogram.values import STORAGE, Constant, State, Tensor, TensorType
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.registry import Registry
 
@@ -90,7 +90,7 @@ def op(*names: str, since: str = "iOS13", keeps_grid: bool = False) -> Callable[
     return register
 
 
-Binding = Tensor | Constant
+Binding = Tensor | Constant | State
 """What an argument names."""
 
 
@@ -132,6 +132,8 @@ def _convert(name: str, hint: Any, given: list[Binding], as_tensor: Callable[[Bi
 
 
 def _host(name: str, value: Binding) -> np.ndarray:
+    if isinstance(value, State):
+        raise UnsupportedLayerError(f"its parameter {name!r} is a state")
     array = value.value if isinstance(value, Tensor) else value.array
     if array is None:
         raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")

@@ -73,6 +73,19 @@ class Constant:
     dtype: str
 
 
+@dataclass(frozen=True)
+class State:
+    """A state of the model; operations read and write what it holds."""
+
+    name: str
+
+
+def agree(found: tuple[Dim, ...], declared: tuple[Dim, ...]) -> bool:
+    """Return whether two shapes can be the same: sizes that are not numbers agree with everything."""
+    pairs = zip(found, declared, strict=False)
+    return len(found) == len(declared) and all(ours == theirs or not isinstance(ours, int) or not isinstance(theirs, int) for ours, theirs in pairs)
+
+
 def declared_type(value_type: Any) -> TensorType:
     """Return the type of a MIL `ValueType`: a tensor, or a list as the tensor that holds its elements.
 
