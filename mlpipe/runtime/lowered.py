@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlpipe.errors import NotExecutable
-from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.onnx_graph import Dim, Graph
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,22 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class LayerValue:
+    """A value of a model, under the name that its file gives it."""
+
+    name: str
+    type: str
+    """The operation or the type of layer that makes it; `input` for what is fed."""
+    dtype: str
+    """What it is declared as; of a NeuralNetwork, which declares nothing, the precision that it is computed in."""
+    shape: tuple[Dim, ...]
+    value: str
+    """Its name in the graph."""
+    block: str | None = None
+    """What contains the block that it is made in, where it is made in one: then it cannot be tapped."""
+
+
+@dataclass(frozen=True)
 class Lowered:
     """A model as a graph: inputs and outputs carry the names of the model's features."""
 
@@ -30,6 +46,8 @@ class Lowered:
     classifier: Classifier | None = None
     states: Mapping[str, str] = field(default_factory=dict)
     """Every state that the model may change -> the graph output that holds its value afterwards."""
+    values: tuple[LayerValue, ...] = ()
+    """Every value that has a name in the model's file, constants apart, in the order of the file."""
 
 
 @dataclass(frozen=True, order=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.features import Feature, interface
 from mlpipe.runtime.feeding import prepare
-from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, not_executable
+from mlpipe.runtime.lowered import Classifier, LayerValue, Lowered, Unsupported, not_executable
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.precision import Precision
 from mlpipe.runtime.results import as_arrays, as_features
 from mlpipe.runtime.state import RuntimeState, checked_state
+from mlpipe.runtime.taps import Taps, choose
 
 
 class RuntimeModel:
@@ -71,11 +72,27 @@ class RuntimeModel:
         Errors: NotExecutable, with every layer that cannot be executed.
         """
         if self._ready is None:
-            lowered, missing = lower(self._file, self._precision, self.function_name)
-            if missing or lowered is None:
-                raise not_executable(missing, str(self._file.path))
+            lowered = self._lower()
             # The graph is not kept: the session has weights of its own.
             self._ready = replace(lowered, graph=Graph()), Executable(lowered.graph, threads=self._threads)
+
+    @property
+    def layers(self) -> tuple[LayerValue, ...]:
+        """Every value that can be tapped, in the order of the file: name, operation, type and shape.
+
+        Errors: NotExecutable.
+        """
+        self.compile()
+        assert self._ready is not None
+        return tuple(choose(self._ready[0].values, None))
+
+    def taps(self, names: Sequence[str] | None = None) -> Taps:
+        """Return values from inside the model, all of `layers` where no names are given, to be computed for any feed by a session of their own.
+
+        Errors: InvalidInput for a name that the model does not have or that lies inside a block; NotExecutable.
+        """
+        lowered = self._lower()
+        return Taps(lowered.graph, choose(lowered.values, names), self._arrays, self._threads)
 
     def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]:
         """Return every output as coremltools' `MLModel.predict` does, for arrays and Pillow images by input name.
@@ -93,14 +110,24 @@ class RuntimeModel:
         values, classifier = self._run(feed, state)
         return as_arrays(self.outputs, values, classifier)
 
+    def _lower(self) -> Lowered:
+        lowered, missing = lower(self._file, self._precision, self.function_name)
+        if missing or lowered is None:
+            raise not_executable(missing, str(self._file.path))
+        return lowered
+
+    def _arrays(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, np.ndarray]:
+        """Return what the graph takes, by name."""
+        return {**prepare(self.inputs, feed), **checked_state(self.states, state).arrays()}
+
     def _run(self, feed: Mapping[str, Any], state: RuntimeState | None) -> tuple[dict[str, np.ndarray], Classifier | None]:
         self.compile()
         assert self._ready is not None
         lowered, executable = self._ready
-        held = checked_state(self.states, state)
-        arrays = {**prepare(self.inputs, feed), **held.arrays()}
+        arrays = self._arrays(feed, state)
         values = executable.run({name: arrays[name] for name in executable.inputs})
-        held.replace({name: values[output] for name, output in lowered.states.items()})
+        if state is not None:
+            state.replace({name: values[output] for name, output in lowered.states.items()})
         return values, lowered.classifier
 
 

@@ -14,6 +14,7 @@ from mlpipe.runtime.features import Feature, Interface, interface
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.mlprogram import ops
 from mlpipe.runtime.mlprogram.control_flow import WITH_BLOCKS
+from mlpipe.runtime.mlprogram.layer_values import layer_values
 from mlpipe.runtime.mlprogram.op import OPS, Binding, Build, Operation, bind
 from mlpipe.runtime.mlprogram.states import OPERANDS, VALUES, add_state, use_state, written_states
 from mlpipe.runtime.mlprogram.values import STORAGE, Constant, State, Tensor, TensorType, agree, declared_type
@@ -45,7 +46,7 @@ def lower_program(file: ModelFile, precision: Precision, function_name: str | No
         lowering.add(operation)
     if lowering.missing:
         return None, list(dict.fromkeys(lowering.missing))
-    return lowering.finish(described), []
+    return lowering.finish(described, function.inputs, block.operations), []
 
 
 class _Lowering:
@@ -243,7 +244,7 @@ class _Lowering:
             name = self.graph.add_input(self.graph.name("missing"), STORAGE[declared.dtype], declared.shape)
             self._values[output.name] = Tensor(name, declared.dtype, declared.shape)
 
-    def finish(self, described: Interface) -> Lowered:
+    def finish(self, described: Interface, inputs: Iterable[Any], operations: Iterable[Any]) -> Lowered:
         """Name the outputs and return the whole."""
         predicted, probabilities = described.predicted, described.probabilities
         classifier = None
@@ -257,4 +258,4 @@ class _Lowering:
         # No name in a program has a blank in it: these cannot be the name of a feature.
         states = {name: f"{name} afterwards" for name, held in self.states.items() if held.name != name}
         self.graph.outputs.update({output: self.states[name].name for name, output in states.items()})
-        return Lowered(self.graph, classifier, states)
+        return Lowered(self.graph, classifier, states, tuple(layer_values(inputs, operations, self._values)))

@@ -11,6 +11,7 @@ from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW, InnerLayersError
 from mlpipe.runtime.neuralnetwork.folding import fold
 from mlpipe.runtime.neuralnetwork.inputs import RANK5, add_inputs
+from mlpipe.runtime.neuralnetwork.layer_values import layer_values
 from mlpipe.runtime.neuralnetwork.layers import LAYERS
 from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.neuralnetwork.outputs import add_outputs, classifier_of
@@ -36,7 +37,8 @@ def lower_network(file: ModelFile, precision: Precision) -> tuple[Lowered | None
         return None, unsupported
     classifier = classifier_of(spec, network)
     add_outputs(net, features(spec.description.output), classifier, rank5=has_only_rank5(network))
-    return Lowered(net.graph, classifier), []
+    values = tuple(layer_values(net, network, tuple(feature.name for feature in features(spec.description.input))))
+    return Lowered(net.graph, classifier, values=values), []
 
 
 def has_only_rank5(network: Any) -> bool:
