@@ -12,7 +12,7 @@ import numpy as np
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
 from mlpipe.runtime.mlprogram.ops.recurrent_lstm import clipped_lstm, plain_lstm
-from mlpipe.runtime.mlprogram.ops.recurrent_parts import Weights, activations, join_state, ordered, split_state, stacked, steps
+from mlpipe.runtime.mlprogram.ops.recurrent_parts import Weights, activations, join_state, ordered, split_state, stacked, steps, unless_empty
 from mlpipe.runtime.mlprogram.values import Tensor
 
 GRU_GATES = (2, 0, 1)
@@ -49,11 +49,13 @@ def lstm(
     else:
         _check_direction(direction)
     names = [recurrent_activation, cell_activation, activation]
-    if clip is None:
-        sequence, last_h, last_c = plain_lstm(build, x, initial_h, initial_c, weights, names, direction)
-    else:
-        sequence, last_h, last_c = clipped_lstm(build, x, initial_h, initial_c, weights, names, direction, clip)
-    return [sequence if output_sequence else build.add("Unsqueeze", last_h, build.int64(0)), last_h, last_c]
+
+    def compute(inside: Build) -> list[str]:
+        if clip is None:
+            return plain_lstm(inside, x, initial_h, initial_c, weights, names, direction)
+        return clipped_lstm(inside, x, initial_h, initial_c, weights, names, direction, clip)
+
+    return _shown(build, unless_empty(build, x, [initial_h, initial_c], compute), output_sequence=output_sequence)
 
 
 @op("gru")
@@ -116,19 +118,28 @@ def _recurrent(
     build: Build, kind: str, x: Tensor, state: Tensor, weights: Weights, names: list[str], direction: str, *, output_sequence: bool, **more: int
 ) -> list[str]:
     _check_direction(direction)
-    sequence, last = build.add_many(
-        kind,
-        2,
-        ordered(build, x, direction),
-        *stacked(build, [weights], GRU_GATES if kind == "GRU" else (0,)),
-        None,
-        split_state(build, state, 1),
-        hidden_size=weights.hidden,
-        **activations(names),
-        **more,
-    )
-    last = join_state(build, last, [weights])
-    return [steps(build, sequence, [weights]) if output_sequence else build.add("Unsqueeze", last, build.int64(0)), last]
+
+    def compute(inside: Build) -> list[str]:
+        sequence, last = inside.add_many(
+            kind,
+            2,
+            ordered(inside, x, direction),
+            *stacked(inside, [weights], GRU_GATES if kind == "GRU" else (0,)),
+            None,
+            split_state(inside, state, 1),
+            hidden_size=weights.hidden,
+            **activations(names),
+            **more,
+        )
+        return [steps(inside, sequence, [weights]), join_state(inside, last, [weights])]
+
+    return _shown(build, unless_empty(build, x, [state], compute), output_sequence=output_sequence)
+
+
+def _shown(build: Build, results: list[str], *, output_sequence: bool) -> list[str]:
+    """Return the layer's outputs: the last hidden state stands in place of all steps where these are not wanted."""
+    sequence, last, *others = results
+    return [sequence if output_sequence else build.add("Unsqueeze", last, build.int64(0)), last, *others]
 
 
 def _check_direction(direction: str) -> None:

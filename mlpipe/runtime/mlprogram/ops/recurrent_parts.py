@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,28 @@ def steps(build: Build, sequence: str, directions: list[Weights]) -> str:
     if len(directions) == 1:
         return build.add("Squeeze", sequence, build.int64(1))
     return build.add("Reshape", build.add("Transpose", sequence, perm=[0, 2, 1, 3]), build.int64(0, 0, _width(directions)))
+
+
+def unless_empty(build: Build, x: Tensor, states: list[Tensor], compute: Callable[[Build], list[str]]) -> list[str]:
+    """Return what `compute` does, all steps and the last states, but no steps and the initial states where x turns out to be empty.
+
+    ONNX Runtime forgets the initial states of no steps, and its process ends at a batch of none.
+    """
+    sizes = x.shape[:2]
+    if all(isinstance(size, int) and size > 0 for size in sizes):
+        return compute(build)
+    full, empty = build.graph.subgraph(), build.graph.subgraph()
+    full.outputs = {full.name("result"): value for value in compute(Build(full, ()))}
+    width = states[0].shape[-1:]
+    inside = Build(empty, ())
+    shape = inside.add("Concat", inside.add("Shape", x, end=2), inside.add("Shape", states[0], start=1), axis=0)
+    none = inside.add("Expand", inside.floats(0.0), shape)
+    empty.outputs = {empty.name("result"): value for value in (none, *(state.name for state in states))}
+    any_step = build.graph.cast(build.add("Size", x), np.bool_)
+    results = build.add_many("If", 1 + len(states), any_step, then_branch=full, else_branch=empty)
+    for name, dims in zip(results, (sizes, *[sizes[1:]] * len(states)), strict=True):
+        build.graph.set_type(name, np.float32, (*dims, *width))
+    return results
 
 
 def _width(directions: list[Weights]) -> int:

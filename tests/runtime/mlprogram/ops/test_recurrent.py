@@ -49,7 +49,7 @@ def lstm(x, h, c, w, r, b, p, names, clip):
     return np.stack(steps), h, c
 
 
-def gru(x, h, w, r, b, names, reset_after=False, b_in=np.zeros(3 * HIDDEN)):
+def gru(x, h, w, r, b, names, reset_after=False, b_in=0.0):
     gate, out = (ACTIVATIONS[name] for name in names)
     steps = []
     rr, ro, rz = np.split(r, 3)
@@ -201,6 +201,29 @@ def test_steps_and_batch_that_vary(mil, run, direction, clip) -> None:
         results.append((steps[::-1] if side == 1 else steps, h, c))
     expected = [np.concatenate(parts, axis=-1) for parts in zip(*results, strict=True)]
     check(run(body, feed, shapes=shapes, inputs=inputs), expected)
+
+
+@pytest.mark.parametrize("clip", [None, CLIP])
+@pytest.mark.parametrize("size", [(0, 2), (3, 0)], ids=["no steps", "no batch"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_nothing_to_do_leaves_the_states_as_they_are(mil, run, kind, size, clip) -> None:
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+    w, r = normal(gates * HIDDEN, INPUTS), normal(gates * HIDDEN, HIDDEN)
+    steps, batch = size
+    feed = {"x": normal(*size, INPUTS), "h": normal(batch, HIDDEN)}
+    any_size = mil.ct.RangeDim(0, 4)
+    number = mil.symbol()
+    shapes = {"x": (mil.symbol(), number, INPUTS), "h": (number, HIDDEN)}
+    inputs = [mil.ct.TensorType("x", shape=(any_size, any_size, INPUTS)), mil.ct.TensorType("h", shape=(any_size, HIDDEN))]
+
+    def body(mb, x, h):
+        more = {"initial_c": h, "clip": None if clip is None else np.float32(clip)} if kind == "lstm" else {}
+        return getattr(mb, kind)(x=x, initial_h=h, weight_ih=w, weight_hh=r, output_sequence=True, **more)
+
+    sequence, *states = run(body, feed, shapes=shapes, inputs=inputs)
+    assert sequence.shape == (steps, batch, HIDDEN)
+    for state in states:
+        np.testing.assert_array_equal(state, feed["h"])
 
 
 @pytest.mark.parametrize("clip", [None, CLIP])
