@@ -107,10 +107,10 @@ def gelu(build: Build, x: Tensor, mode: str = "EXACT") -> str:
     """Return x times the normal distribution's cumulative function, or one of its approximations."""
     if mode == "SIGMOID_APPROXIMATION":
         return build.add("Mul", x, build.add("Sigmoid", build.add("Mul", x, build.floats(1.702))))
-    half = build.add("Mul", x, build.floats(0.5))
     if mode == "EXACT":
-        curve = build.add("Erf", build.add("Mul", x, build.floats(1 / math.sqrt(2))))
-    elif mode == "TANH_APPROXIMATION":
+        return build.add("Gelu", x)
+    half = build.add("Mul", x, build.floats(0.5))
+    if mode == "TANH_APPROXIMATION":
         cube = build.add("Mul", build.add("Mul", x, build.add("Mul", x, x)), build.floats(0.044715))
         curve = build.add("Tanh", build.add("Mul", build.add("Add", x, cube), build.floats(math.sqrt(2 / math.pi))))
     else:
