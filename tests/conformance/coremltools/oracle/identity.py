@@ -1,0 +1,61 @@
+"""Names of the suite's tests: the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+PACKAGE = "coremltools"
+
+
+def test_id(item: Any) -> str:
+    """Return `module::class::test[parameters]`, without the folder that coremltools is installed in."""
+    path, _, rest = item.nodeid.partition("::")
+    parts = path.removesuffix(".py").split("/")
+    inside = parts[len(parts) - 1 - parts[::-1].index(PACKAGE) + 1 :] if PACKAGE in parts else parts
+    return ".".join(inside) + "::" + rest
+
+
+test_id.__test__ = False  # type: ignore[attr-defined]
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def seed(name: str) -> int:
+    """Return the seed of a test."""
+    return _number("seed " + name)
+
+
+def in_shard(name: str, shard: str) -> bool:
+    """Return whether a test belongs to the shard `i/n`."""
+    index, count = map(int, shard.split("/"))
+    return _number(name) % count == index
+
+
+def without_addresses(text: str) -> str:
+    """Return the text of a parameter without what changes from run to run."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+def readable(value: Any) -> str | None:
+    """Return the name of a backend among a test's parameters, None for every other value."""
+    if type(value).__name__ == "BackendConfig":
+        return f"{value.backend}-{value.precision}-{value.opset_version.name}"
+    if isinstance(value, tuple) and len(value) == 2 and value[0] in ("mlprogram", "neuralnetwork"):
+        return "-".join(value)
+    return None
+
+
+def backend_name(item: Any) -> str:
+    """Return `mlprogram` or `neuralnetwork`: what the test's parameters name, mlprogram where they name neither."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    for value in parameters:
+        name = readable(value)
+        if name:
+            return name.split("-")[0]
+        if value in ("mlprogram", "neuralnetwork") if isinstance(value, str) else False:
+            return value
+    return "mlprogram"

@@ -1,0 +1,102 @@
+"""The pytest plugin: `pytest -p oracle.plugin --pyargs coremltools... --results FILE`.
+
+Each test is seeded from its own id, so that a shard gives what the whole gives. Results are appended line by line: a run that is ended goes on where
+it stopped, and a test that took the process down is known by its start without an end.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oracle import numpy_names, pretend_macos
+from oracle.identity import backend_name, in_shard, readable, seed, test_id, without_addresses
+from oracle.outcome import FAILURES, outcome_of
+from oracle.record import RECORD
+from oracle.results import read_results
+
+numpy_names.install()
+pretend_macos.install()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mlpipe")
+    group.addoption("--results", type=Path, required=True, help="JSON lines, appended; tests that stand there are not run again")
+    group.addoption("--shard", default="0/1", help="i/n: the tests whose id's hash is i modulo n")
+    group.addoption("--backend", default="all", choices=("all", "mlprogram", "neuralnetwork"))
+    group.addoption("--precision", default="float32", choices=("float32", "float16"))
+    group.addoption("--retry", action="store_true", help="run tests again whose last result is a failure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    RECORD.precision = config.getoption("--precision")
+    config.pluginmanager.register(_Results(config.getoption("--results"), retry=config.getoption("--retry")), "mlpipe-results")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_parametrize_id(val: Any, argname: str) -> str:
+    """Name parameters as the suite's own hook does, but for addresses in memory: an id is the same in every run."""
+    return f"{argname}={readable(val) or without_addresses(str(val))}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    results: _Results = config.pluginmanager.get_plugin("mlpipe-results")
+    shard, backend = config.getoption("--shard"), config.getoption("--backend")
+    fitting = (item for item in items if backend in ("all", backend_name(item)))
+    items[:] = [item for item in fitting if in_shard(test_id(item), shard) and test_id(item) not in results.done]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    _seed(seed(test_id(item)))
+    yield
+
+
+def _seed(number: int) -> None:
+    import sys
+
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002 - the suite draws from numpy's global generator
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(number)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(number)
+
+
+class _Results:
+    """Writes one line when a test starts and one when it has ended."""
+
+    def __init__(self, file: Path, *, retry: bool) -> None:
+        self._file = file
+        self.done = {name for name, result in read_results([file]).items() if not (retry and result["outcome"] in FAILURES)}
+        self._reports: list[pytest.TestReport] = []
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self._file.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        name = test_id(item)
+        self._write({"test": name, "started": True})
+        RECORD.clear()
+        self._reports = []
+        yield
+        self._write({"test": name, "backend": backend_name(item), **outcome_of(self._reports, RECORD)})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._reports.append(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        name = report.nodeid.replace("/", ".")
+        if report.outcome == "passed" or name in self.done:
+            return
+        outcome = "not collected"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().splitlines()[-1]
+        self._write({"test": name, "backend": "all", "outcome": outcome, "reason": str(reason)})

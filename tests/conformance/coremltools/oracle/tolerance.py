@@ -1,0 +1,60 @@
+"""Tests of float16 tensors that the suite holds to float32's tolerance.
+
+The suite chooses the tolerance by the name of the backend, `fp32` or `fp16`. Some of its tests declare float16 tensors of their own in the `fp32` backend,
+with weights that float16 cannot hold or a reference that was rounded to float16: no implementation is within 1e-4 of those. They are held to four steps
+of float16 instead (the suite's own float16 tolerance is a hundred times wider), and counted.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from oracle.record import RECORD
+
+FOUR_STEPS = 4 * 2.0**-10
+
+
+def install(module: ModuleType) -> None:
+    """Change `compare_backend` of coremltools' testing utilities."""
+    module.compare_backend = with_float16_tolerance(module.compare_backend)  # type: ignore[attr-defined]
+
+
+def with_float16_tolerance(compare: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the comparison, which comes back with float16's tolerance where float32's fails and the program computes in float16."""
+    signature = inspect.signature(compare)
+
+    def compare_backend(*arguments: Any, **named: Any) -> Any:
+        bound = signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        given = bound.arguments
+        try:
+            return compare(**given)
+        except AssertionError:
+            if given["dtype"] != "fp32" or given["state"] is not None or not _computes_in_float16(given["mlmodel"]):
+                raise
+        result = compare(**given | {"atol": FOUR_STEPS, "rtol": FOUR_STEPS})
+        RECORD.float16_tolerance = True
+        return result
+
+    return compare_backend
+
+
+def _computes_in_float16(model: Any) -> bool:
+    from coremltools.proto import MIL_pb2
+
+    spec = model.get_spec()
+    if spec.WhichOneof("Type") != "mlProgram":
+        return False
+    blocks = [block for function in spec.mlProgram.functions.values() for block in function.block_specializations.values()]
+    types = (output.type.tensorType.dataType for operation in _operations(blocks) if operation.type != "const" for output in operation.outputs)
+    return MIL_pb2.FLOAT16 in types
+
+
+def _operations(blocks: Any) -> Iterator[Any]:
+    for block in blocks:
+        for operation in block.operations:
+            yield operation
+            yield from _operations(operation.blocks)

@@ -1,0 +1,85 @@
+"""Runs coremltools' test suite on mlpipe's runtime, in shards, each in a process of its own.
+
+`python tests/conformance/coremltools/run.py --folder RESULTS --shards 0-9/10` goes on where an earlier run stopped; `--retry` runs failures again.
+`python tests/conformance/coremltools/summary.py --folder RESULTS` writes the results into docs/conformance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SUITES = {
+    "ops": "coremltools.converters.mil.mil.ops.tests",
+    "tensorflow": "coremltools.converters.mil.frontend.tensorflow.test",
+    "tensorflow2": "coremltools.converters.mil.frontend.tensorflow2.test",
+    "ml_program": "coremltools.test.ml_program",
+}
+"""Our names -> the packages of coremltools that hold the tests."""
+
+ENVIRONMENT = {
+    "INCLUDE_MIL_FP32_UNIT_TESTS": "1",
+    "RUN_BACKWARD_COMPATIBILITY": "1",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPATH": str(HERE),
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_USE_LEGACY_KERAS": "0",
+}
+"""All operator sets, also in float32, whose tolerance of 1e-4 means something; and whatever else could make two runs differ."""
+
+SECONDS_A_TEST = 180
+PASSED_OR_FAILED = (0, 1, 5)
+"""pytest's exit codes of a session that reached its end; 5 is an empty shard, 1 may also be a module that cannot be imported."""
+ATTEMPTS = 20
+"""A test that takes its process down is counted, and the shard goes on behind it."""
+
+
+def run_shard(suite: str, shard: str, results: Path, *, backend: str = "mlprogram", precision: str = "float32", retry: bool = False) -> None:
+    """Run one shard of one suite; the results are appended to the file."""
+    installed = importlib.util.find_spec("coremltools")
+    assert installed is not None
+    assert installed.submodule_search_locations
+    packages = Path(next(iter(installed.submodule_search_locations))).parent
+    results.parent.mkdir(parents=True, exist_ok=True)
+    options = ["--shard", shard, "--backend", backend, "--precision", precision, "--results", str(results.resolve())]
+    # pytest gets an empty configuration and the folder of packages as its root: neither mlpipe's own settings nor the place of the tests matter.
+    plain = ["-c", os.devnull, f"--rootdir={packages}", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore", "--tb=short", "-q", "--no-header"]
+    command = [sys.executable, "-m", "pytest", "-p", "oracle.plugin", *plain, "--continue-on-collection-errors", f"--timeout={SECONDS_A_TEST}", *options]
+    with results.with_suffix(".log").open("a") as log:
+        for attempt in range(ATTEMPTS):
+            again = ["--retry"] if retry and attempt == 0 else []
+            ended = subprocess.run([*command, *again, "--pyargs", SUITES[suite]], env=os.environ | ENVIRONMENT, stdout=log, stderr=log, check=False)
+            if ended.returncode in PASSED_OR_FAILED:
+                return
+    raise RuntimeError(f"shard {shard} of {suite} did not end: see {results.with_suffix('.log')}")
+
+
+def main() -> None:
+    """Run the shards that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--shards", default="0-9/10", help="first-last/count")
+    parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=list(SUITES))
+    parser.add_argument("--backend", default="mlprogram", choices=("mlprogram", "neuralnetwork"))
+    parser.add_argument("--precision", default="float32", choices=("float32", "float16"))
+    parser.add_argument("--retry", action="store_true")
+    chosen = parser.parse_args()
+    numbers, count = chosen.shards.split("/")
+    first, _, last = numbers.partition("-")
+    for number in range(int(first), int(last or first) + 1):
+        for suite in chosen.suites:
+            file = chosen.folder / f"{suite}-{chosen.backend}-{number}of{count}.jsonl"
+            run_shard(suite, f"{number}/{count}", file, backend=chosen.backend, precision=chosen.precision, retry=chosen.retry)
+            print(f"{file.name} done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
