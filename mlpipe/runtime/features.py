@@ -25,7 +25,7 @@ class Sizes:
     """The sizes that a feature accepts: one, a list, or a range per dimension."""
 
     default: tuple[int, ...]
-    """Empty where the model does not say."""
+    """What an input that is not fed has: the sizes that the model names, else the first or the smallest. Empty where it accepts any shape."""
     enumerated: tuple[tuple[int, ...], ...] = ()
     ranges: tuple[tuple[int, int | None], ...] = ()
     """Lowest and highest size of each dimension; None is unbounded."""
@@ -71,7 +71,7 @@ class Feature:
     color: Color | None = None
     optional: bool = False
     default: float | None = None
-    """What an optional array that is not fed is filled with."""
+    """What an optional array that is not fed is filled with; None where the model does not say."""
 
     def __str__(self) -> str:
         """Return the type as messages show it: `float32 array 1x3x8x8`, `rgb image 8x8`."""
@@ -158,22 +158,32 @@ def _element_type(name: str, array: Any) -> str:
 
 
 def _array_sizes(array: Any) -> Sizes:
+    default = tuple(map(int, array.shape))
     flexibility = array.WhichOneof("ShapeFlexibility")
     if flexibility == "enumeratedShapes":
-        return Sizes(tuple(array.shape), enumerated=tuple(tuple(shape.shape) for shape in array.enumeratedShapes.shapes))
+        return _enumerated(default, [tuple(map(int, shape.shape)) for shape in array.enumeratedShapes.shapes])
     if flexibility == "shapeRange":
-        return Sizes(tuple(array.shape), ranges=tuple(_range(sizes) for sizes in array.shapeRange.sizeRanges))
-    return Sizes(tuple(array.shape))
+        return _ranged(default, [_range(sizes) for sizes in array.shapeRange.sizeRanges])
+    return Sizes(default)
 
 
 def _image_sizes(image: Any) -> Sizes:
-    default = (int(image.height), int(image.width))
+    named = (int(image.height), int(image.width))
+    default = named if all(named) else ()
     flexibility = image.WhichOneof("SizeFlexibility")
     if flexibility == "enumeratedSizes":
-        return Sizes(default, enumerated=tuple((int(size.height), int(size.width)) for size in image.enumeratedSizes.sizes))
+        return _enumerated(default, [(int(size.height), int(size.width)) for size in image.enumeratedSizes.sizes])
     if flexibility == "imageSizeRange":
-        return Sizes(default, ranges=(_range(image.imageSizeRange.heightRange), _range(image.imageSizeRange.widthRange)))
-    return Sizes(default)
+        return _ranged(default, [_range(image.imageSizeRange.heightRange), _range(image.imageSizeRange.widthRange)])
+    return Sizes(named)
+
+
+def _enumerated(default: tuple[int, ...], shapes: list[tuple[int, ...]]) -> Sizes:
+    return Sizes(default or (shapes[0] if shapes else ()), enumerated=tuple(shapes))
+
+
+def _ranged(default: tuple[int, ...], ranges: list[tuple[int, int | None]]) -> Sizes:
+    return Sizes(default or tuple(low for low, _ in ranges), ranges=tuple(ranges))
 
 
 def _range(sizes: Any) -> tuple[int, int | None]:

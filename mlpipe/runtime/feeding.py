@@ -30,16 +30,38 @@ def prepare(features: Sequence[Feature], feed: Mapping[str, Any]) -> dict[str, n
     for name in feed:
         if name not in names:
             raise InvalidInput(f"the model has no input {name!r}", fix=f"its inputs are {', '.join(map(repr, names))}" if names else "it takes none")
-    return {feature.name: _prepare_one(feature, feed.get(feature.name)) for feature in features}
+    arrays = {feature.name: _prepare_one(feature, feed.get(feature.name)) for feature in features}
+    _check_combination([feature for feature in features if feature.sizes.enumerated], arrays)
+    return arrays
+
+
+def _check_combination(features: Sequence[Feature], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse shapes from different places of their enumerations: Core ML takes the first of each input together, the second of each, and so on.
+
+    Source: coremltools' guide on flexible input shapes. Enumerations of different lengths, which it does not allow, say nothing.
+    """
+    if len({len(feature.sizes.enumerated) for feature in features}) != 1:
+        return
+    fed = tuple(arrays[feature.name].shape[2 if feature.kind == "image" else 0 :] for feature in features)
+    allowed = list(zip(*(feature.sizes.enumerated for feature in features), strict=True))
+    if fed not in allowed:
+        choices = " or ".join(_listed(features, shapes) for shapes in dict.fromkeys(allowed))
+        raise InvalidInput(f"the shapes of the inputs do not go together: {_listed(features, fed)}", fix=f"feed {choices}")
+
+
+def _listed(features: Sequence[Feature], shapes: Sequence[tuple[int, ...]]) -> str:
+    pairs = (f"{feature.name} {'x'.join(map(str, shape))}" for feature, shape in zip(features, shapes, strict=True))
+    return f"({', '.join(pairs)})"
 
 
 def _prepare_one(feature: Feature, value: Any) -> np.ndarray:
     if value is None:
         if not feature.optional:
             raise InvalidInput(f"input {feature.name!r} is missing", why=f"expected {feature}")
-        if feature.kind != "array" or feature.default is None:
+        if feature.kind != "array" or not feature.sizes.default:
             raise _invalid(feature, "nothing, and it declares no default value")
-        return np.full(feature.sizes.default, feature.default, STORAGE[feature.dtype])
+        # Zero is what the specification's default value replaced: "non-zero default values for optional inputs" came with version 5.
+        return graph_array(feature, np.full(feature.sizes.default, feature.default or 0))
     if feature.kind == "image":
         return _image(feature, value)
     if feature.kind == "array":
@@ -57,6 +79,8 @@ def graph_array(feature: Feature, value: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise _invalid(feature, f"an array of {array.dtype}")
+    if array.shape == () and feature.sizes.accept((1,)):
+        array = array.reshape(1)
     if not feature.sizes.accept(array.shape):
         raise _invalid(feature, f"shape {'x'.join(map(str, array.shape)) or '() (a single number)'}")
     storage = STORAGE[feature.dtype]
@@ -114,6 +138,8 @@ def _pixels_of_pil(feature: Feature, image: Image | Any) -> np.ndarray:
 def _pixels_of_array(feature: Feature, array: np.ndarray) -> np.ndarray:
     """Return height x width x channels, red first, as Pillow has it."""
     pixels = array[:, :, None] if array.ndim == 2 else array
+    if pixels.ndim == 3 and feature.channels == 3 and pixels.shape[2] == 4:
+        pixels = pixels[:, :, :3]
     if pixels.ndim != 3 or pixels.shape[2] != feature.channels:
         raise _invalid(feature, f"an array of shape {array.shape}", fix=f"feed height x width x {feature.channels}")
     if feature.color == "grayscale_float16":

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlpipe.runtime.features import Feature
 from mlpipe.runtime.lowered import Classifier
+from mlpipe.runtime.precision import half_grid
 
 
 def as_features(outputs: Sequence[Feature], values: Mapping[str, np.ndarray], classifier: Classifier | None) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _image(feature: Feature, value: np.ndarray) -> Any:
 
     planes = value.reshape(value.shape[-3:])
     if feature.color == "grayscale_float16":
-        return Image.fromarray(planes[0].astype(np.float32))
+        return Image.fromarray(half_grid(planes[0]))
     pixels = np.rint(np.clip(np.nan_to_num(planes, nan=0.0), 0, 255)).astype(np.uint8)
     if feature.color == "grayscale":
         return Image.fromarray(pixels[0])

@@ -68,7 +68,14 @@ def test_float16_rounds_in_every_round(run) -> None:
 def test_what_cannot_run_inside_a_block_is_listed_too(run) -> None:
     def body(mb, x):
         positive = mb.greater(x=mb.reduce_sum(x=x, keep_dims=False), y=0.0)
-        return mb.cond(pred=positive, _true_fn=lambda: mb.random_normal(shape=[3], name="noise"), _false_fn=lambda: mb.relu(x=x))
+        return mb.cond(pred=positive, _true_fn=lambda: mb.erf(x=x, name="inside"), _false_fn=lambda: mb.relu(x=x))
 
-    with pytest.raises(NotExecutable, match="1 layer: random_normal 'noise'"):
-        run(body, {"x": X})
+    def edit(spec):
+        function = spec.mlProgram.functions["main"]
+        for operation in function.block_specializations[function.opset].operations:
+            if operation.type == "cond":
+                (inner,) = operation.blocks[0].operations
+                inner.type = "unheard_of"
+
+    with pytest.raises(NotExecutable, match="1 layer: unheard_of 'inside'"):
+        run(body, {"x": X}, edit=edit)

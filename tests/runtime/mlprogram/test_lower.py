@@ -26,16 +26,23 @@ def normal(*shape):
 
 def test_everything_that_cannot_run_is_listed_at_once(mil, tmp_path) -> None:
     def body(mb, x):
-        first = mb.random_normal(shape=[2, 3], name="noise")
-        shifted = mb.add(x=mb.relu(x=x), y=first)
-        return mb.local_response_norm(x=mb.reshape(x=shifted, shape=[1, 6, 1, 1]), size=2, name="even")
+        shifted = mb.add(x=mb.relu(x=x), y=mb.erf(x=x, name="first"))
+        return mb.sin(x=mb.reshape(x=shifted, shape=[1, 6, 1, 1]), name="second")
 
-    path = mil.save(body, {"x": normal(2, 3)}, tmp_path / "model.mlpackage")
+    def edit(spec):
+        function = spec.mlProgram.functions["main"]
+        for operation in function.block_specializations[function.opset].operations:
+            if operation.type == "erf":
+                operation.type = "unheard_of"
+            if operation.type == "sin":
+                operation.inputs["depth"].CopyFrom(operation.inputs["x"])
+
+    path = mil.save(body, {"x": normal(2, 3)}, tmp_path / "model.mlpackage", edit=edit)
     missing = open_model(path).unsupported()
-    assert [(layer.type, layer.name) for layer in missing] == [("random_normal", "noise"), ("local_response_norm", "even")]
+    assert [(layer.type, layer.name) for layer in missing] == [("unheard_of", "first"), ("sin", "second")]
     with pytest.raises(NotExecutable) as caught:
         load_model(path)
-    for part in ("2 layers", "random_normal 'noise'", "local_response_norm 'even'", "even size"):
+    for part in ("2 layers", "unheard_of 'first'", "sin 'second'", "'depth' is not supported"):
         assert part in str(caught.value)
 
 
