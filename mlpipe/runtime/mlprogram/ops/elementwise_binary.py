@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
 from mlpipe.runtime.mlprogram.values import Tensor
 
@@ -44,10 +43,8 @@ def not_equal(build: Build, x: Tensor, y: Tensor) -> str:
 
 @op("real_div")
 def real_div(build: Build, x: Tensor, y: Tensor) -> str:
-    """Return x / y. Integers are refused: what becomes of the fraction is not documented."""
-    if not x.is_float:
-        raise UnsupportedLayerError("integers are not supported")
-    return build.add("Div", x, y)
+    """Return x / y; of integers without its fraction."""
+    return build.add("Div", x, y) if x.is_float else _in_float64(build, "Div", x, y)
 
 
 @op("floor_div")
@@ -63,7 +60,9 @@ def floor_div(build: Build, x: Tensor, y: Tensor) -> str:
 def mod(build: Build, x: Tensor, y: Tensor) -> str:
     """Return what is left of x after division by y, with the sign of y."""
     if not x.is_float:
-        return build.add("Mod", x, y)
+        # A division of integers by zero would end the process.
+        safe = build.add("Where", build.add("Equal", y, build.number(0, y)), build.number(1, y), y)
+        return build.add("Mod", x, safe)
     left = build.add("Mod", x, y, fmod=1)
     zero = build.number(0, x)
     wrong_sign = build.add("Xor", build.add("Less", left, zero), build.add("Less", y, zero))
@@ -80,7 +79,14 @@ def power(build: Build, x: Tensor, y: Tensor) -> str:
 @op("select", keeps_grid=True)
 def select(build: Build, cond: Tensor, a: Tensor, b: Tensor) -> str:
     """Return a where the condition holds, and b elsewhere."""
-    return build.add("Where", build.graph.cast(cond.name, np.bool_), a, b)
+    return chosen(build, build.graph.cast(cond.name, np.bool_), a.name, b.name)
+
+
+def chosen(build: Build, condition: str, yes: str, no: str) -> str:
+    """Return `yes` where the condition holds, and `no` elsewhere. ONNX Runtime has no such kernel for booleans: they come as integers."""
+    if build.graph.dtype(yes) == np.bool_:
+        yes, no = build.graph.cast(yes, np.int32), build.graph.cast(no, np.int32)
+    return build.add("Where", condition, yes, no)
 
 
 def _in_float64(build: Build, onnx_op: str, x: Tensor, y: Tensor) -> str:

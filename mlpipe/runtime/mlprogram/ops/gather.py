@@ -55,10 +55,17 @@ def gather_nd_from_front(build: Build, x: Tensor, indices: Tensor, batch_dims: i
 def _slices(build: Build, x: Tensor, indices: str, axis: int, batch_dims: int) -> str:
     if not batch_dims:
         return build.add("Gather", x, indices, axis=axis)
-    if x.axis(axis) != batch_dims:
-        raise UnsupportedLayerError("an axis that does not follow the batch dimensions is not supported")
+    where = x.axis(axis)
     tuples = build.add("Unsqueeze", build.graph.cast(indices, np.int64), build.int64(-1))
-    return build.add("GatherND", x, tuples, batch_dims=batch_dims)
+    if where == batch_dims:
+        return build.add("GatherND", x, tuples, batch_dims=batch_dims)
+    # ONNX picks along the dimension that follows the batch ones: move the axis there, and what the indices brought behind what was passed.
+    between = list(range(batch_dims, where))
+    moved = build.add("Transpose", x, perm=[*range(batch_dims), where, *between, *range(where + 1, x.rank)])
+    picked = build.add("GatherND", moved, tuples, batch_dims=batch_dims)
+    new = build.graph.rank(indices) - batch_dims
+    order = [*range(batch_dims), *(axis + new for axis in between), *range(batch_dims, batch_dims + new), *range(where + new, x.rank - 1 + new)]
+    return build.add("Transpose", picked, perm=order)
 
 
 def not_negative(build: Build, indices: Tensor) -> str:

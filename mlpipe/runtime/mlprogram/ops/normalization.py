@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.sizes import Size, size_of, vector
 from mlpipe.runtime.mlprogram.values import Tensor
 
 
 @op("batch_norm")
 def batch_norm(build: Build, x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None, epsilon: float = 1e-5) -> str:
     """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta, with one of each for every channel."""
-    channels = mean.size(0, "batch_norm")
-    return build.add("BatchNormalization", x, *_scale_and_shift(build, gamma, beta, (channels,)), mean, variance, epsilon=epsilon)
+    return build.add("BatchNormalization", x, *_scale_and_shift(build, gamma, beta, size_of(build, mean, 0)), mean, variance, epsilon=epsilon)
 
 
 @op("instance_norm")
 def instance_norm(build: Build, x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None, epsilon: float = 1e-5) -> str:
     """Return each channel of each sample with mean 0 and variance 1, times gamma plus beta."""
-    channels = x.size(1, "instance_norm")
-    return build.add("InstanceNormalization", x, *_scale_and_shift(build, gamma, beta, (channels,)), epsilon=epsilon)
+    return build.add("InstanceNormalization", x, *_scale_and_shift(build, gamma, beta, size_of(build, x, 1)), epsilon=epsilon)
 
 
 @op("layer_norm")
@@ -47,16 +43,22 @@ def l2_norm(build: Build, x: Tensor, epsilon: float = 1e-6) -> str:
 
 @op("local_response_norm")
 def local_response_norm(build: Build, x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> str:
-    """Return x / (k + alpha / size * (sum of squares over `size` neighbouring channels)) ** beta."""
-    if size % 2 == 0:
-        raise UnsupportedLayerError("an even size is not supported: which side the odd channel lies on is not documented")
-    if x.rank != 4:
-        raise UnsupportedLayerError(f"rank {x.rank} is not supported")
-    return build.add("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
+    """Return x / (k + alpha / size * (sum of squares over `size` neighbouring channels)) ** beta.
+
+    Of an even number of neighbours, one more lies before the channel than after it.
+    Source: the values in coremltools' own test of this operation, which are PyTorch's.
+    """
+    squares = build.add("Unsqueeze", build.add("Mul", x, x), build.int64(1))
+    plane = build.add("Reshape", squares, build.int64(0, 0, 0, -1))
+    means = build.add("AveragePool", plane, kernel_shape=[size, 1], pads=[size // 2, 0, (size - 1) // 2, 0], count_include_pad=1)
+    base = build.add("Add", build.add("Mul", means, build.floats(alpha)), build.floats(k))
+    divisor = build.add("Pow", build.add("Reshape", base, build.graph.shape_value(x.name)), build.floats(beta))
+    return build.add("Div", x, divisor)
 
 
-def _scale_and_shift(build: Build, gamma: Tensor | None, beta: Tensor | None, shape: tuple[int, ...]) -> tuple[Tensor | str, Tensor | str]:
-    return gamma or build.floats(np.ones(shape)), beta or build.floats(np.zeros(shape))
+def _scale_and_shift(build: Build, gamma: Tensor | None, beta: Tensor | None, channels: Size) -> tuple[Tensor | str, Tensor | str]:
+    ones, zeros = (build.add("Expand", build.floats(value), vector(build, channels)) for value in (1.0, 0.0))
+    return gamma or ones, beta or zeros
 
 
 def _along(build: Build, parameter: Tensor, x: Tensor, axes: list[int]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mlpipe.runtime.lowered import UnsupportedLayerError
+import math
+from typing import Any
+
 from mlpipe.runtime.mlprogram.op import Build, op
-from mlpipe.runtime.mlprogram.ops.padding import Pads, onnx_pads, varying_pads, window_pads
+from mlpipe.runtime.mlprogram.ops.padding import Pads, ceil_pads, onnx_pads, padded, window_pads
 from mlpipe.runtime.mlprogram.values import Tensor
 
 Sizes = tuple[int, ...]
@@ -16,13 +18,18 @@ def max_pool(
 ) -> str:
     """Return the largest element of each window; padding never wins."""
     strides = strides or (1,) * len(kernel_sizes)
-    varying = None if ceil_mode else varying_pads(x, pad_type, strides)
-    if varying is not None:
-        return build.add("MaxPool", x, kernel_shape=kernel_sizes, strides=strides, auto_pad=varying)
-    pads = window_pads(x, pad_type, pad, kernel_sizes, strides)
-    if ceil_mode:
-        pads = _stretched(x, pads, kernel_sizes, strides)
-    return build.add("MaxPool", x, kernel_shape=kernel_sizes, strides=strides, pads=_checked(pads, kernel_sizes))
+    _, pads = _pads(build, x, kernel_sizes, pad_type, strides, pad, ceil_mode)
+    return _pool(build, "MaxPool", x, kernel_sizes, strides, pads, -math.inf)
+
+
+@op("l2_pool")
+def l2_pool(
+    build: Build, x: Tensor, kernel_sizes: Sizes, pad_type: str, strides: Sizes | None = None, pad: Sizes | None = None, ceil_mode: bool = False
+) -> str:
+    """Return the square root of each window's sum of squares."""
+    strides = strides or (1,) * len(kernel_sizes)
+    _, pads = _pads(build, x, kernel_sizes, pad_type, strides, pad, ceil_mode)
+    return _pool(build, "LpPool", x, kernel_sizes, strides, pads, 0.0, p=2)
 
 
 @op("avg_pool")
@@ -38,46 +45,42 @@ def avg_pool(
 ) -> str:
     """Return the mean of each window. Padding counts as zeros unless excluded; what ceil_mode adds beyond it never counts."""
     strides = strides or (1,) * len(kernel_sizes)
-    counted = int(not exclude_padding_from_average)
-    varying = None if ceil_mode else varying_pads(x, pad_type, strides)
-    if varying is not None:
-        return build.add("AveragePool", x, kernel_shape=kernel_sizes, strides=strides, auto_pad=varying, count_include_pad=counted)
-    pads = window_pads(x, pad_type, pad, kernel_sizes, strides)
-    stretched = _stretched(x, pads, kernel_sizes, strides) if ceil_mode else pads
-    declared = pads
-    if stretched == pads or exclude_padding_from_average:
-        return build.add("AveragePool", x, kernel_shape=kernel_sizes, strides=strides, pads=_checked(stretched, kernel_sizes), count_include_pad=counted)
-    # The declared padding becomes part of the input, the rest stays padding that does not count.
-    padded = build.add("Pad", x, build.int64(0, 0, *[before for before, _ in declared], 0, 0, *[after for _, after in declared]))
-    rest = [(0, after - own) for (_, after), (_, own) in zip(stretched, declared, strict=True)]
-    return build.add("AveragePool", padded, kernel_shape=kernel_sizes, strides=strides, pads=_checked(rest, kernel_sizes), count_include_pad=0)
+    declared, pads = _pads(build, x, kernel_sizes, pad_type, strides, pad, ceil_mode)
+    if pads == declared and not exclude_padding_from_average:
+        return _pool(build, "AveragePool", x, kernel_sizes, strides, pads, 0.0, count_include_pad=1)
+    if exclude_padding_from_average and _fits(pads, kernel_sizes):
+        return _pool(build, "AveragePool", x, kernel_sizes, strides, pads, 0.0, count_include_pad=0)
+    # The mean over all places, divided by the share of places that count.
+    ones = build.add("Expand", build.floats(1.0), build.add("Concat", build.int64(1, 1), build.add("Shape", x, start=2), axis=0))
+    source = x.name
+    if not exclude_padding_from_average:
+        source, ones = padded(build, x, declared), padded(build, ones, declared, 1.0)
+        pads = _beyond(build, pads, declared)
+    sums, counts = (build.add("AveragePool", padded(build, each, pads), kernel_shape=kernel_sizes, strides=strides) for each in (source, ones))
+    return build.add("Div", sums, counts)
 
 
-@op("l2_pool")
-def l2_pool(
-    build: Build, x: Tensor, kernel_sizes: Sizes, pad_type: str, strides: Sizes | None = None, pad: Sizes | None = None, ceil_mode: bool = False
-) -> str:
-    """Return the square root of each window's sum of squares."""
-    strides = strides or (1,) * len(kernel_sizes)
-    pads = window_pads(x, pad_type, pad, kernel_sizes, strides)
-    if ceil_mode:
-        pads = _stretched(x, pads, kernel_sizes, strides)
-    return build.add("LpPool", x, kernel_shape=kernel_sizes, strides=strides, pads=_checked(pads, kernel_sizes), p=2)
+def _pads(build: Build, x: Tensor, kernel_sizes: Sizes, pad_type: str, strides: Sizes, pad: Sizes | None, ceil_mode: bool) -> tuple[Pads, Pads]:
+    """Return the declared padding, and all of it: ceil_mode adds what the last, partial window needs."""
+    declared = window_pads(build, x, pad_type, pad, kernel_sizes, strides)
+    # With same padding every window is whole.
+    return declared, ceil_pads(build, x, declared, kernel_sizes, strides) if ceil_mode and not isinstance(declared, str) else declared
 
 
-def _stretched(x: Tensor, pads: Pads, kernel_sizes: Sizes, strides: Sizes) -> Pads:
-    """Return the padding with which the last, partial window fits: it must start inside the input or the padding before it."""
-    result = []
-    for axis, ((before, after), window, stride) in enumerate(zip(pads, kernel_sizes, strides, strict=True)):
-        size = x.size(axis + 2, "ceil_mode")
-        count = -(-(size + before + after - window) // stride) + 1
-        if (count - 1) * stride >= size + before and before + after > 0:
-            count -= 1
-        result.append((before, max((count - 1) * stride + window - size - before, after)))
-    return result
+def _pool(build: Build, onnx_op: str, x: Tensor, kernel_sizes: Sizes, strides: Sizes, pads: Pads, padding: float, **attributes: Any) -> str:
+    if not isinstance(pads, str) and _fits(pads, kernel_sizes):
+        return build.add(onnx_op, x, kernel_shape=kernel_sizes, strides=strides, pads=onnx_pads(pads), **attributes)
+    return build.add(onnx_op, padded(build, x, pads, padding), kernel_shape=kernel_sizes, strides=strides, **attributes)
 
 
-def _checked(pads: Pads, kernel_sizes: Sizes) -> list[int]:
-    if any(max(pair) >= window for pair, window in zip(pads, kernel_sizes, strict=True)):
-        raise UnsupportedLayerError("padding as large as the window is not supported")
-    return onnx_pads(pads)
+def _fits(pads: Pads, kernel_sizes: Sizes) -> bool:
+    """Return whether ONNX Runtime's pools take the padding: it must be smaller than the window."""
+    return not isinstance(pads, str) and all(max(pair) < window for pair, window in zip(pads, kernel_sizes, strict=True))
+
+
+def _beyond(build: Build, pads: Pads, declared: Pads) -> Pads:
+    """Return what the padding has after the declared one."""
+    assert not isinstance(declared, str)
+    if isinstance(pads, str):
+        return build.add("Sub", pads, build.int64(*onnx_pads(declared)))
+    return [(0, after - own) for (_, after), (_, own) in zip(pads, declared, strict=True)]

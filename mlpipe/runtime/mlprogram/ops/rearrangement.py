@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.sizes import scaled, size_of, vector
 from mlpipe.runtime.mlprogram.values import Tensor
 
 
@@ -30,11 +31,11 @@ def pixel_shuffle(build: Build, x: Tensor, upscale_factor: int) -> str:
 def pixel_unshuffle(build: Build, x: Tensor, downscale_factor: int) -> str:
     """Return blocks of pixels gathered into channels, the reverse of pixel_shuffle."""
     factor = downscale_factor
-    channels = x.size(1, "pixel_unshuffle")
-    height, width = (x.size(axis, "pixel_unshuffle") // factor for axis in (2, 3))
-    blocks = build.add("Reshape", x, build.int64(-1, channels, height, factor, width, factor))
+    channels = size_of(build, x, 1)
+    height, width = (scaled(build, size_of(build, x, axis), over=factor) for axis in (2, 3))
+    blocks = build.add("Reshape", x, vector(build, -1, channels, height, factor, width, factor))
     moved = build.add("Transpose", blocks, perm=[0, 1, 3, 5, 2, 4])
-    return build.add("Reshape", moved, build.int64(-1, channels * factor * factor, height, width))
+    return build.add("Reshape", moved, vector(build, -1, scaled(build, channels, times=factor * factor), height, width))
 
 
 @op("space_to_batch", keeps_grid=True)
@@ -42,13 +43,13 @@ def space_to_batch(build: Build, x: Tensor, block_shape: tuple[int, ...], paddin
     """Return blocks of pixels gathered into the batch, the position in the block its slower part."""
     (top, bottom), (left, right) = paddings.reshape(2, 2).tolist()
     block_height, block_width = block_shape
-    channels = x.size(1, "space_to_batch")
-    height = (x.size(2, "space_to_batch") + top + bottom) // block_height
-    width = (x.size(3, "space_to_batch") + left + right) // block_width
+    channels = size_of(build, x, 1)
+    height = scaled(build, size_of(build, x, 2), plus=top + bottom, over=block_height)
+    width = scaled(build, size_of(build, x, 3), plus=left + right, over=block_width)
     padded = build.add("Pad", x, build.int64(0, 0, top, left, 0, 0, bottom, right))
-    blocks = build.add("Reshape", padded, build.int64(-1, channels, height, block_height, width, block_width))
+    blocks = build.add("Reshape", padded, vector(build, -1, channels, height, block_height, width, block_width))
     moved = build.add("Transpose", blocks, perm=[3, 5, 0, 1, 2, 4])
-    return build.add("Reshape", moved, build.int64(-1, channels, height, width))
+    return build.add("Reshape", moved, vector(build, -1, channels, height, width))
 
 
 @op("batch_to_space", keeps_grid=True)
@@ -56,9 +57,10 @@ def batch_to_space(build: Build, x: Tensor, block_shape: tuple[int, ...], crops:
     """Return the batch spread over blocks of pixels and cropped, the reverse of space_to_batch."""
     (top, bottom), (left, right) = crops.reshape(2, 2).tolist()
     block_height, block_width = block_shape
-    channels, height, width = (x.size(axis, "batch_to_space") for axis in (1, 2, 3))
-    blocks = build.add("Reshape", x, build.int64(block_height, block_width, -1, channels, height, width))
+    channels, height, width = (size_of(build, x, axis) for axis in (1, 2, 3))
+    blocks = build.add("Reshape", x, vector(build, block_height, block_width, -1, channels, height, width))
     moved = build.add("Transpose", blocks, perm=[2, 3, 4, 0, 5, 1])
-    spread = build.add("Reshape", moved, build.int64(-1, channels, height * block_height, width * block_width))
-    ends = build.int64(height * block_height - bottom, width * block_width - right)
+    full_height, full_width = scaled(build, height, times=block_height), scaled(build, width, times=block_width)
+    spread = build.add("Reshape", moved, vector(build, -1, channels, full_height, full_width))
+    ends = vector(build, scaled(build, full_height, plus=-bottom), scaled(build, full_width, plus=-right))
     return build.add("Slice", spread, build.int64(top, left), ends, build.int64(2, 3))

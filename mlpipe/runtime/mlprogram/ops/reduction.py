@@ -22,16 +22,18 @@ EXTREMES = {"reduce_max": "ReduceMax", "reduce_min": "ReduceMin"}
 POSITIONS = {"reduce_argmax": "ArgMax", "reduce_argmin": "ArgMin"}
 
 WHOLE = ("ReduceSum", "ReduceProd", "ReduceL1", "ReduceSumSquare", "ReduceMax", "ReduceMin")
-"""Reductions of integers that give integers; the others are refused on integers."""
+"""Reductions of integers that give integers; the others are computed in float64 and lose their fraction."""
 
 
 def _define(name: str, onnx_op: str, *, keeps_grid: bool) -> None:
     @op(name, keeps_grid=keeps_grid)
     def function(build: Build, x: Tensor, axes: tuple[int, ...] | None = None, keep_dims: bool = False) -> str:
-        if not x.is_float and onnx_op not in WHOLE:
-            raise UnsupportedLayerError("integers are not supported")
+        value = x.name if x.is_float or onnx_op in WHOLE else build.graph.cast(x.name, np.float64)
+        if axes == ():
+            # To ONNX no axes are all axes: reduce one that is made for it.
+            return build.add(onnx_op, build.add("Unsqueeze", value, build.int64(-1)), build.int64(-1), keepdims=0)
         chosen = tuple(range(x.rank)) if axes is None else axes
-        return build.add(onnx_op, x, build.int64(*chosen), keepdims=int(keep_dims))
+        return build.add(onnx_op, value, build.int64(*chosen), keepdims=int(keep_dims))
 
 
 for _name, _onnx_op in REDUCTIONS.items():

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.sizes import scalar, scaled, size_of
 from mlpipe.runtime.mlprogram.values import Tensor
 
 
 @op("reshape", keeps_grid=True)
 def reshape(build: Build, x: Tensor, shape: Tensor) -> str:
     """Return x in another shape: -1 stands for what is left, 0 for the size that x has there."""
-    if shape.value is not None:
-        if 0 in shape.value and shape.value.size != x.rank:
-            raise UnsupportedLayerError("a shape with 0 must have as many sizes as x")
-        return build.add("Reshape", x, build.int64(*shape.value.tolist()))
-    return build.add("Reshape", x, build.indices(shape))
+    if shape.value is not None and 0 in shape.value and shape.value.size != x.rank:
+        raise UnsupportedLayerError("a shape with 0 must have as many sizes as x")
+    return build.add("Reshape", x, _int64(build, shape))
+
+
+@op("reshape", since="iOS17", keeps_grid=True)
+def reshape_from_back(build: Build, x: Tensor, shape: Tensor) -> str:
+    """Return x in another shape: -1 stands for what is left, 0 for the size that x has there, counted from the last dimension, or 1 before its first."""
+    count = shape.size(0, "reshape")
+    wanted = _int64(build, shape)
+    if count == x.rank or (shape.value is not None and 0 not in shape.value):
+        return build.add("Reshape", x, wanted)
+    own = build.add("Concat", build.int64(*[1] * count), build.graph.shape_value(x.name), axis=0)
+    own = build.add("Slice", own, build.int64(x.rank), build.int64(x.rank + count))
+    return build.add("Reshape", x, build.add("Where", build.add("Equal", wanted, build.int64(0)), own, wanted))
+
+
+def _int64(build: Build, shape: Tensor) -> str:
+    return build.indices(shape) if shape.value is None else build.int64(*shape.value.tolist())
 
 
 @op("reshape_like", since="iOS16", keeps_grid=True)
@@ -70,6 +85,7 @@ def tile(build: Build, x: Tensor, reps: Tensor) -> str:
 def sliding_windows(build: Build, x: Tensor, axis: int, size: int, stride: int = 1) -> str:
     """Return all windows of a size along an axis, in a dimension of their own after it."""
     where = x.axis(axis)
-    count = (x.size(where, "sliding_windows") - size) // stride + 1
-    positions = [[start * stride + offset for offset in range(size)] for start in range(count)]
-    return build.add("Gather", x, build.graph.constant(positions, "int64"), axis=where)
+    last = scalar(build, scaled(build, size_of(build, x, where), plus=1 - size))
+    starts = build.add("Range", build.graph.constant(0, "int64"), last, build.graph.constant(stride, "int64"))
+    places = build.add("Add", build.add("Unsqueeze", starts, build.int64(1)), build.int64(*range(size)))
+    return build.add("Gather", x, places, axis=where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
@@ -10,8 +12,8 @@ from mlpipe.runtime.mlprogram.ops.gather import not_negative
 from mlpipe.runtime.mlprogram.ops.slicing import slice_by_index
 from mlpipe.runtime.mlprogram.values import Tensor
 
-MODES = {"update": "none", "add": "add", "sub": "add", "mul": "mul", "max": "max", "min": "min"}
-"""Modes -> ONNX's; `sub` adds what is negated. `div` is refused: multiplying by a reciprocal rounds differently."""
+MODES = {"update": "none", "add": "add", "sub": "add", "mul": "mul", "div": "mul", "max": "max", "min": "min"}
+"""Modes -> ONNX's; `sub` adds what is negated, `div` divides by the product of the updates."""
 
 
 @op("scatter_along_axis")
@@ -68,19 +70,18 @@ def slice_update(
     squeeze_mask: tuple[bool, ...] | None = None,
 ) -> str:
     """Return x with the piece that slice_by_index would take replaced by update."""
-    shape = tuple(x.size(axis, "slice_update") for axis in range(x.rank))
     # Slicing the numbers of the elements says which elements are replaced, wherever begin and end come from.
-    numbers = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
-    every = Tensor(build.graph.constant(numbers), "int32", shape)
-    places = slice_by_index(build, every, begin, end, stride, begin_mask, end_mask, squeeze_mask)
+    count = build.add("Size", x)
+    numbers = build.add("Range", build.graph.constant(0, np.int64), count, build.graph.constant(1, np.int64))
+    every = build.add("Reshape", numbers, build.graph.shape_value(x.name))
+    places = slice_by_index(build, Tensor(every, "int32", x.shape), begin, end, stride, begin_mask, end_mask, squeeze_mask)
     assert isinstance(places, str)
     flat = [build.add("Reshape", value, build.int64(-1)) for value in (x, places, update)]
-    return build.add("Reshape", build.add("ScatterElements", *flat, axis=0), build.int64(*shape))
+    return build.add("Reshape", build.add("ScatterElements", *flat, axis=0), build.graph.shape_value(x.name))
 
 
 def _along_axis(build: Build, data: Tensor, indices: str, updates: Tensor, axis: int, mode: str) -> str:
-    signed = _signed(build, updates, mode)
-    return build.add("ScatterElements", data, indices, signed, axis=axis, reduction=MODES[mode])
+    return _combined(build, "ScatterElements", data, indices, updates, mode, axis=axis)
 
 
 def _slices(build: Build, data: Tensor, indices: str, updates: Tensor, axis: int, mode: str) -> str:
@@ -91,11 +92,18 @@ def _slices(build: Build, data: Tensor, indices: str, updates: Tensor, axis: int
 
 
 def _tuples(build: Build, data: Tensor, indices: str, updates: Tensor, mode: str) -> str:
-    signed = _signed(build, updates, mode)
-    return build.add("ScatterND", data, build.graph.cast(indices, np.int64), signed, reduction=MODES[mode])
+    return _combined(build, "ScatterND", data, build.graph.cast(indices, np.int64), updates, mode)
 
 
-def _signed(build: Build, updates: Tensor, mode: str) -> str:
+def _combined(build: Build, onnx_op: str, data: Tensor, indices: str, updates: Tensor, mode: str, **attributes: int) -> str:
     if mode not in MODES:
-        raise UnsupportedLayerError(f"mode {mode!r} is not supported")
-    return build.add("Neg", updates) if mode == "sub" else updates.name
+        raise UnsupportedLayerError(f"mode {mode!r} is not known")
+    attributes_and_mode: dict[str, Any] = {**attributes, "reduction": MODES[mode]}
+    if mode != "div":
+        signed = build.add("Neg", updates) if mode == "sub" else updates.name
+        return build.add(onnx_op, data, indices, signed, **attributes_and_mode)
+    # In float64 products of integers are exact where their quotient is not 0; fractions are cut off, as real_div does.
+    kind = np.float32 if data.is_float else np.float64
+    ones = build.add("Expand", build.graph.constant(1, kind), build.graph.shape_value(data.name))
+    divisors = build.add(onnx_op, ones, indices, build.graph.cast(updates.name, kind), **attributes_and_mode)
+    return build.add("Div", build.graph.cast(data.name, kind), divisors)

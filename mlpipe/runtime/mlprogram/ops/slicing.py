@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.sizes import scalar, size_of
 from mlpipe.runtime.mlprogram.values import Tensor
 
 END = np.iinfo(np.int64).max
@@ -69,12 +71,14 @@ def slice_by_size(build: Build, x: Tensor, begin: Tensor, size: Tensor) -> str:
 
 
 @op("split", keeps_grid=True)
-def split(build: Build, x: Tensor, axis: int, num_splits: int | None = None, split_sizes: tuple[int, ...] | None = None) -> list[str]:
+def split(build: Build, x: Tensor, axis: int, num_splits: int | None = None, split_sizes: Tensor | None = None) -> list[str]:
     """Return pieces along an axis: of the given sizes, or all of one size."""
+    count = len(build.outputs)
     if split_sizes is not None:
-        return build.add_many("Split", len(split_sizes), x, build.int64(*split_sizes), axis=axis)
-    assert num_splits is not None
-    return build.add_many("Split", num_splits, x, axis=axis, num_outputs=num_splits)
+        return build.add_many("Split", count, x, build.indices(split_sizes), axis=axis)
+    if num_splits != count:
+        raise UnsupportedLayerError(f"num_splits is {num_splits}, and it has {count} outputs")
+    return build.add_many("Split", count, x, axis=axis, num_outputs=count)
 
 
 @op("crop", keeps_grid=True)
@@ -91,3 +95,17 @@ def reverse(build: Build, x: Tensor, axes: tuple[int, ...] | None = None) -> str
     chosen = tuple(range(x.rank)) if axes is None else axes
     count = len(chosen)
     return build.add("Slice", x, build.int64(*[END] * count), build.int64(*[START] * count), build.int64(*chosen), build.int64(*[-1] * count))
+
+
+@op("reverse_sequence", keeps_grid=True)
+def reverse_sequence(build: Build, x: Tensor, lengths: Tensor, seq_axis: int = 0, batch_axis: int = 0) -> str:
+    """Return x with the first lengths[i] elements along seq_axis in reverse order, for each place i along batch_axis."""
+    sequence, batch = x.axis(seq_axis), x.axis(batch_axis)
+    if sequence == batch:
+        raise UnsupportedLayerError("seq_axis and batch_axis are the same")
+    steps = build.add("Range", build.graph.constant(0, np.int64), scalar(build, size_of(build, x, sequence)), build.graph.constant(1, np.int64))
+    steps = build.add("Unsqueeze", steps, build.int64(*(axis for axis in range(x.rank) if axis != sequence)))
+    counts = build.add("Unsqueeze", build.indices(lengths), build.int64(*(axis for axis in range(x.rank) if axis != batch)))
+    mirrored = build.add("Sub", build.add("Sub", counts, build.int64(1)), steps)
+    places = build.add("Where", build.add("Less", steps, counts), mirrored, steps)
+    return build.add("GatherElements", x, build.add("Expand", places, build.graph.shape_value(x.name)), axis=sequence)

@@ -6,6 +6,8 @@ import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.elementwise_binary import chosen
+from mlpipe.runtime.mlprogram.ops.sizes import scalar, size_of, vector
 from mlpipe.runtime.mlprogram.values import STORAGE, Tensor
 
 PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
@@ -20,8 +22,8 @@ def concat(build: Build, values: tuple[Tensor, ...], axis: int, interleave: bool
         return build.add("Concat", *values, axis=axis)
     where = values[0].axis(axis)
     stacked = build.add("Concat", *(build.add("Unsqueeze", value, build.int64(where + 1)) for value in values), axis=where + 1)
-    sizes = [0] * where + [-1] + [values[0].size(axis, "interleave") for axis in range(where + 1, values[0].rank)]
-    return build.add("Reshape", stacked, build.int64(*sizes))
+    sizes = [*[0] * where, -1, *(size_of(build, values[0], axis) for axis in range(where + 1, values[0].rank))]
+    return build.add("Reshape", stacked, vector(build, *sizes))
 
 
 @op("stack", keeps_grid=True)
@@ -69,16 +71,17 @@ def range_1d(build: Build, start: Tensor, end: Tensor, step: Tensor) -> str:
 
 @op("one_hot", keeps_grid=True)
 def one_hot(
-    build: Build, indices: Tensor, one_hot_vector_size: int, axis: int = -1, on_value: np.ndarray | None = None, off_value: np.ndarray | None = None
+    build: Build, indices: Tensor, one_hot_vector_size: Tensor, axis: int = -1, on_value: np.ndarray | None = None, off_value: np.ndarray | None = None
 ) -> str:
     """Return a vector for each index, on_value at the index and off_value elsewhere; one that is out of range is off everywhere."""
     dtype = STORAGE[build.outputs[0].dtype]
     on = np.ones(1, dtype) if on_value is None else on_value.reshape(1).astype(dtype)
     off = np.zeros(1, dtype) if off_value is None else off_value.reshape(1).astype(dtype)
     # ONNX's own OneHot counts negative indices from the end.
-    places = build.graph.constant(np.arange(one_hot_vector_size, dtype=np.int32))
+    length = build.add("Reshape", build.graph.cast(one_hot_vector_size.name, np.int32), build.int64())
+    places = build.add("Range", build.graph.constant(0, np.int32), length, build.graph.constant(1, np.int32))
     spread = build.add("Unsqueeze", build.graph.cast(indices.name, np.int32), build.int64(-1))
-    result = build.add("Where", build.add("Equal", spread, places), build.graph.constant(on), build.graph.constant(off))
+    result = chosen(build, build.add("Equal", spread, places), build.graph.constant(on), build.graph.constant(off))
     rank = indices.rank + 1
     where = axis + rank if axis < 0 else axis
     order = list(range(rank - 1))
@@ -90,37 +93,53 @@ def one_hot(
 def topk(
     build: Build,
     x: Tensor,
-    k: int = 1,
+    k: Tensor | None = None,
     axis: int = -1,
     ascending: bool = False,
     sort: bool = True,
     return_indices: bool = True,
     output_indices_dtype: str = "int32",
 ) -> list[str]:
-    """Return the k largest or smallest elements along an axis and, if wanted, where they lie; the first of equals first."""
-    if not sort:
-        raise UnsupportedLayerError("sort = false is not supported: the order of its results is not documented")
+    """Return the k largest or smallest elements along an axis and, if wanted, where they lie; the first of equals first.
+
+    A k of -1 is all of them. Without `sort` any order will do: they are sorted then too.
+    """
+    del sort
     if output_indices_dtype != "int32" and (not return_indices or output_indices_dtype != build.outputs[1].dtype):
         raise UnsupportedLayerError(f"indices of type {output_indices_dtype} do not fit the outputs")
-    values, indices = build.add_many("TopK", 2, x, build.int64(k), axis=axis, largest=int(not ascending), sorted=1)
+    values, indices = build.add_many("TopK", 2, x, _count(build, x, k, axis), axis=axis, largest=int(not ascending), sorted=1)
     return [values, indices] if return_indices else [values]
 
 
 @op("argsort", keeps_grid=True)
 def argsort(build: Build, x: Tensor, axis: int = -1, ascending: bool = False) -> str:
     """Return the indices that sort x along an axis."""
-    count = x.size(x.axis(axis), "argsort")
-    return build.add_many("TopK", 2, x, build.int64(count), axis=axis, largest=int(not ascending), sorted=1)[1]
+    count = vector(build, size_of(build, x, axis))
+    return build.add_many("TopK", 2, x, count, axis=axis, largest=int(not ascending), sorted=1)[1]
+
+
+def _count(build: Build, x: Tensor, k: Tensor | None, axis: int) -> str:
+    if k is None:
+        return build.int64(1)
+    every = vector(build, size_of(build, x, axis))
+    if k.value is not None:
+        return every if k.value.item() == -1 else build.int64(k.value.item())
+    wanted = build.add("Reshape", build.indices(k), build.int64(1))
+    return build.add("Where", build.add("Equal", wanted, build.int64(-1)), every, wanted)
 
 
 @op("band_part", keeps_grid=True)
 def band_part(build: Build, x: Tensor, lower: int = -1, upper: int = -1) -> str:
     """Return x with zeros outside a band around the diagonal of its last two dimensions; a negative bound keeps all on that side."""
-    rows, columns = (x.size(axis, "band_part") for axis in (-2, -1))
-    below = np.arange(rows)[:, None] - np.arange(columns)[None]
-    inside = ((below <= lower) | (lower < 0)) & ((-below <= upper) | (upper < 0))
-    zero = build.graph.constant(np.zeros((), STORAGE[x.dtype]))
-    return build.add("Where", build.graph.constant(inside), x, zero)
+    zero, one = build.graph.constant(0, np.int64), build.graph.constant(1, np.int64)
+    rows, columns = (build.add("Range", zero, scalar(build, size_of(build, x, axis)), one) for axis in (-2, -1))
+    below = build.add("Sub", build.add("Unsqueeze", rows, build.int64(1)), columns)
+    sides = [side for bound, side in ((lower, below), (upper, build.add("Neg", below))) if bound >= 0]
+    bounds = [bound for bound in (lower, upper) if bound >= 0]
+    result = x.name
+    for side, bound in zip(sides, bounds, strict=True):
+        result = chosen(build, build.add("LessOrEqual", side, build.int64(bound)), result, build.graph.constant(0, build.graph.dtype(result)))
+    return result
 
 
 @op("cumsum")

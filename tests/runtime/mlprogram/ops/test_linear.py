@@ -54,9 +54,56 @@ def test_einsum(run, equation, x, y) -> None:
     np.testing.assert_allclose(result, np.einsum(equation, x, y), rtol=1e-4, atol=1e-5)
 
 
-def test_a_diagonal_is_refused() -> None:
-    from mlpipe.runtime.lowered import UnsupportedLayerError
-    from mlpipe.runtime.mlprogram.ops.linear import einsum
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 1), (1, 3), (2, 3)], ids=str)
+def test_einsum_repeats_dimensions_of_size_1(run, sizes) -> None:
+    batch, height = sizes
+    x, y = normal(batch, 3, 3, 4), normal(2 if batch == 1 else 1, 4, 1 if height == 3 else 3, 5)
+    (result,) = run(lambda mb, x, y: mb.einsum(values=(x, y), equation="nchw,nwhu->nchu"), {"x": x, "y": y})
+    np.testing.assert_allclose(result, (x.transpose(0, 2, 1, 3) @ y.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3), rtol=1e-4, atol=1e-5)
 
-    with pytest.raises(UnsupportedLayerError, match="diagonal"):
-        einsum(None, (), "aab,bc->ac")
+
+@pytest.mark.parametrize("equation", ["cch,hwr->cwr", "chh,whr->cwr", "chw,whr->hcr"])
+def test_einsum_with_diagonals_sums_and_swaps(run, equation) -> None:
+    """coremltools writes two equations only; a file may have others."""
+    x, y = normal(3, 3, 3), normal(3, 3, 3)
+
+    def edit(spec):
+        function = spec.mlProgram.functions["main"]
+        for operation in function.block_specializations[function.opset].operations:
+            for value in [*operation.attributes.values(), *(each.value for argument in operation.inputs.values() for each in argument.arguments)]:
+                if "chw,whr->chr" in value.immediateValue.tensor.strings.values:
+                    value.immediateValue.tensor.strings.values[0] = equation
+
+    (result,) = run(lambda mb, x, y: mb.einsum(values=(x, y), equation="chw,whr->chr"), {"x": x, "y": y}, edit=edit)
+    np.testing.assert_allclose(result, np.einsum(equation, x, y), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("transpose", [True, False])
+def test_matmul_of_a_vector(run, transpose) -> None:
+    x, y = normal(4), normal(5, 4)
+    (result,) = run(lambda mb, x: mb.matmul(x=x, y=y if transpose else y.T, transpose_y=transpose), {"x": x})
+    np.testing.assert_allclose(result, y @ x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_linear_of_integers(run, with_bias) -> None:
+    x, weight, bias = (np.asarray(value, np.int32) for value in ([[100_000, 3], [-7, 2]], [[167, -5], [1, 1], [0, -9]], [1, -2, 3]))
+    parameters = {"bias": bias} if with_bias else {}
+    (result,) = run(lambda mb, x: mb.linear(x=x, weight=weight, **parameters), {"x": x})
+    np.testing.assert_array_equal(result, x @ weight.T + (bias if with_bias else 0))
+
+
+def test_constants_of_another_type_than_the_result(run) -> None:
+    x, weight = normal(3, 4), RANDOM.integers(-9, 9, (5, 4)).astype(np.int32)
+
+    def body(mb, x):
+        whole = mb.cast(x=mb.mul(x=x, y=8.0), dtype="int32")
+        return (
+            mb.linear(x=x, weight=weight, bias=np.arange(5, dtype=np.int32)),
+            mb.matmul(x=x, y=weight, transpose_y=True),
+            mb.matmul(x=whole, y=(weight / 4).astype(np.float16), transpose_y=True),
+        )
+
+    expected = [x @ weight.T + np.arange(5), x @ weight.T, np.trunc(np.trunc(x * 8) @ (weight / 4).T)]
+    for result, value in zip(run(body, {"x": x}), expected, strict=True):
+        np.testing.assert_allclose(result, value, rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpipe.errors import InvalidInput, NotExecutable
+from mlpipe.errors import InvalidInput
 
 RANDOM = np.random.default_rng(13)
 DATA = RANDOM.standard_normal((4, 5)).astype(np.float32)
@@ -61,9 +61,33 @@ def test_negative_indices_count_from_the_end_until_ios16_and_are_refused_after(r
         run(body, feed)
 
 
-def test_division_is_refused(run) -> None:
-    with pytest.raises(NotExecutable, match="mode 'div'"):
-        run(lambda mb, x: mb.scatter(data=x, indices=np.asarray([0], np.int32), updates=np.ones((1, 5), np.float32), mode="div"), {"x": DATA})
+WHOLE_DATA = np.asarray([[700, -701, 702], [-703, 704, 2_000_000_000]], np.int32)
+DIVISION = {
+    "scatter": ({"indices": np.asarray([0, 2, 0], np.int32), "axis": 1}, [[7, 3, -2], [5, -2, 3]]),
+    "scatter_along_axis": ({"indices": np.asarray([[1, 0, 1], [1, 1, 1]], np.int32), "axis": 0}, [[7, 3, -2], [5, -2, 3]]),
+    "scatter_nd": ({"indices": np.asarray([[0, 0], [1, 2], [0, 0]], np.int32)}, [7, 3, -2]),
+}
+
+
+@pytest.mark.parametrize("op", DIVISION)
+@pytest.mark.parametrize("data", [WHOLE_DATA, WHOLE_DATA.astype(np.float32)], ids=["int", "float"])
+def test_division(run, op, data) -> None:
+    parameters, updates = DIVISION[op]
+    updates = np.asarray(updates, data.dtype)
+    expected = data.astype(np.float64)
+    indices = parameters["indices"]
+    for place in np.ndindex(updates.shape):
+        if op == "scatter":
+            target = (place[0], indices[place[1]])
+        elif op == "scatter_along_axis":
+            target = (indices[place], place[1])
+        else:
+            target = tuple(indices[place[0]])
+        expected[target] = expected[target] / updates[place]
+        if data.dtype == np.int32:
+            expected[target] = np.trunc(expected[target])
+    (result,) = run(lambda mb, x, u: getattr(mb, op)(data=x, updates=u, mode="div", **parameters), {"x": data, "u": updates})
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
