@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlpipe.api import inspect, load_model, plan, run
+    from mlpipe.api import export, inspect, load_model, plan, predict, run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "inspect", "load_model", "plan", "run"]
+__all__ = ["__version__", "export", "inspect", "load_model", "plan", "predict", "run"]
 
 
 def __getattr__(name: str) -> Any:

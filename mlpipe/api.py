@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlpipe.errors import RecipeError
 
 if TYPE_CHECKING:
+    from mlpipe.analysis.prediction.run import Predictions
     from mlpipe.engine.outcome import RunReporter, RunResult
     from mlpipe.engine.run_report import RunReport
     from mlpipe.runtime.model import RuntimeModel
@@ -57,14 +58,55 @@ def log(task: str, *, workspace: str | Path | None = None) -> Path:
     return path
 
 
-def load_model(path: str | Path, *, precision: str = "float32") -> RuntimeModel:
+def load_model(path: str | Path, *, precision: str = "float32", function_name: str | None = None) -> RuntimeModel:
     """Return a Core ML model (.mlmodel or .mlpackage) that predicts on this machine, on the portable runtime.
 
-    `precision` is `float32`, or `float16` for results rounded after every op. Errors: ModelFileInvalid, NotExecutable.
+    `precision` is `float32`, or `float16` for results rounded after every op; `function_name` is one of several functions of an ML Program.
+    Errors: ModelFileInvalid, NotExecutable, InvalidInput for a function that it does not have.
     """
     from mlpipe.runtime import load_model as load
 
-    return load(Path(path), precision=precision)
+    return load(Path(path), precision=precision, function_name=function_name)
+
+
+def predict(
+    model: str | Path,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    samples: str | Path | None = None,
+    output: str | Path | None = None,
+    limit: int | None = None,
+    precision: str = "float32",
+    function: str | None = None,
+    taps: Sequence[str] = (),
+    keep_state: bool = False,
+    **fitting: Any,
+) -> Predictions:
+    """Return a Core ML model's prediction for these inputs, or one for each of `samples` together with them; it is made when it is asked for.
+
+    An input is an array, a Pillow image, a number, a `Path`, or text as on the command line: a file's name or JSON. `samples` is a folder, a glob, or
+    an array file with samples along the first axis. `output` is a .npz, .json or .png file or a folder, written once all predictions were gone
+    through. `fitting` says how images become inputs: `fit`, `crop_fraction`, `resampling`, `color`, `scale`, `bias`, as in a recipe's samples.
+    Errors: RecipeError for names and files that do not exist; ModelFileInvalid, NotExecutable; SampleUnreadable and InvalidInput without `samples`.
+    """
+    from mlpipe.analysis.prediction.run import open_for, start
+    from mlpipe.recipe.schema.compare import Samples
+
+    settings = Samples(images="*", **fitting)
+    ready = open_for(Path(model).absolute(), precision, function)
+    place = None if output is None else Path(output)
+    return start(ready, inputs or {}, samples, settings, limit=limit, output=place, taps=taps, keep_state=keep_state)
+
+
+def export(model: str | Path, output: str | Path, *, precision: str = "float32", function: str | None = None, external_data: bool = False) -> dict[str, Any]:
+    """Write a Core ML model as the ONNX model that the runtime executes for it; return its path, size, inputs and outputs as JSON-able data.
+
+    Errors: RecipeError for a model of another kind, a function that it does not have, or a name that does not end in .onnx; ModelFileInvalid;
+    NotExecutable, with every layer that cannot be lowered; StoreUnusable where it cannot be written.
+    """
+    from mlpipe.analysis.export import export_model
+
+    return export_model(Path(model).absolute(), Path(output), precision=precision, function=function, external_data=external_data)
 
 
 def show(recipe: str | Path) -> dict[str, Any]:

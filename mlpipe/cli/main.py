@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of recipes, pipeline.yaml or reports.",
     "init": "Read a model file and write a commented recipe that runs.",
     "inspect": "Describe a model file: inputs, outputs, layers, bits per weight.",
+    "predict": "Run a Core ML model here, on arrays, images, numbers or a folder of samples.",
+    "export": "Write a Core ML model as the ONNX model that mlpipe executes for it.",
     "clean": "Remove what runs wrote into build/ (the cache stays).",
     "doctor": "Check this machine: Python, packages, cache, disk.",
 }

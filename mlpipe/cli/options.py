@@ -20,6 +20,13 @@ workspace_option = click.option(
     default=None,
     help="The folder with pipeline.yaml; default: found upward from here.",
 )
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    help="float32 throughout (default), or what is declared float16 rounded after every operation.",
+)
+function_option = click.option("--function", metavar="NAME", default=None, help="Which function of an ML Program that has several; default: its own default.")
 recipes_argument = click.argument("recipes", nargs=-1, type=click.Path(path_type=Path))
 
 

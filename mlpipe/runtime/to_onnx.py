@@ -42,7 +42,9 @@ def _node_proto(node: Node, external: dict[str, np.ndarray]) -> onnx.NodeProto:
     from onnx import helper
 
     attributes = {key: _graph_proto(value, key, external) if isinstance(value, Graph) else value for key, value in node.attributes.items()}
-    return helper.make_node(node.op, node.inputs, node.outputs, domain=node.domain, **attributes)
+    # ONNX Runtime names the node in its errors.
+    name = None if node.layer is None else f"{node.layer.type}/{node.layer.name}/{node.outputs[0]}"
+    return helper.make_node(node.op, node.inputs, node.outputs, name=name, domain=node.domain, **attributes)
 
 
 def _value_info(name: str, known: ValueType | None) -> onnx.ValueInfoProto:

@@ -1,0 +1,152 @@
+"""`mlpipe predict`: run a Core ML model on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlpipe.cli.options import common, function_option, precision_option, print_json
+from mlpipe.errors import RecipeError
+from mlpipe.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from mlpipe.analysis.prediction.result import Prediction
+    from mlpipe.analysis.prediction.run import Predictions
+
+EPILOG = """\b
+Values of --input:
+  photo.png               an image, for an image input, or with --scale and --bias for an array
+  x.npy, data.npz:x       an array; of an .npz the array with the input's name, or the one named after the colon
+  x.json, x.txt           lists, or plain numbers
+  3, 0.5, [1, 2], NaN     the numbers themselves
+  some text, @review.txt  for inputs of strings: the text itself, or a file's
+\b
+Examples:
+  mlpipe predict Digits.mlmodel --input image=seven.png
+  mlpipe predict Photo.mlpackage --input image=cat.jpg --fit crop --json
+  mlpipe predict Net.mlpackage --input x=x.npy --input 'sizes=[1, 2]' --tap block1_out -o outputs.npz
+  mlpipe predict Photo.mlpackage --samples photos/ --fit stretch -o results.json
+"""
+
+
+@click.command(name="predict", epilog=EPILOG)
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="What an input is fed: a file or the value itself, see below.")
+@click.option("--samples", metavar="PLACE", help="Many predictions: a folder or 'glob' with a file a sample, or an .npz with samples along the first axis.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many samples, in order.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write all outputs: a .npz, .json, .png (for one image), or a folder.")
+@click.option(
+    "--fit", type=click.Choice(["exact", "stretch", "crop", "pad"]), default="exact", help="How images get the model's size; default: they must have it."
+)
+@click.option("--crop-fraction", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0, help="With --fit crop: the central part kept, e.g. 0.875.")
+@click.option("--color", type=click.Choice(["grayscale", "rgb", "bgr"]), help="How images are read for inputs that are arrays.")
+@click.option("--scale", type=float, default=1.0, help="Multiplies pixels for inputs that are arrays.")
+@click.option("--bias", type=float, default=0.0, help="Added to them after --scale.")
+@precision_option
+@function_option
+@click.option("--tap", "taps", multiple=True, metavar="NAME", help="Also give the value of this name between inputs and outputs.")
+@click.option("--keep-state", is_flag=True, help="Carry a stateful model's state from sample to sample; default: zeros for each.")
+@common
+def command(
+    model: Path, inputs: tuple[str, ...], samples: str | None, output: Path | None, taps: tuple[str, ...], *, as_json: bool, **options: Any
+) -> ExitCode:
+    """Run MODEL, a Core ML file, on inputs or on many samples, and say what it gives.
+
+    It is executed by mlpipe's own runtime; docs/runtime.md says what that shows and what it does not.
+    """
+    from mlpipe import api
+
+    if not samples and (options["limit"] or options["keep_state"]):
+        raise RecipeError(f"--{'limit' if options['limit'] else 'keep-state'} is for --samples")
+    made = api.predict(model, _pairs(inputs), samples=samples, output=output, taps=taps, **options)
+    if made.note:
+        click.echo(f"note: {made.note}", err=True)
+    return _one(made, as_json=as_json, output=output) if samples is None else _many(made, as_json=as_json, output=output)
+
+
+def _pairs(words: tuple[str, ...]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, separator, value = word.partition("=")
+        if not separator or not name or not value:
+            raise RecipeError(f"--input {word}: expected NAME=VALUE", fix="e.g. --input image=photo.png; mlpipe inspect lists the inputs")
+        if name in pairs:
+            raise RecipeError(f"--input {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _one(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
+    from mlpipe.analysis.prediction.summary import described
+
+    (prediction,) = made
+    found = {name: described(value) for name, value in prediction.outputs.items()}
+    taps = {name: described(value) for name, value in prediction.taps.items()}
+    if as_json:
+        print_json({**_head(made), "outputs": found, **({"taps": taps} if taps else {}), **({"written": str(output)} if output else {})})
+        return ExitCode.DONE
+    _show({**found, **{f"tap {name}": value for name, value in taps.items()}})
+    if output:
+        click.echo(f"wrote {output}")
+    return ExitCode.DONE
+
+
+def _many(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
+    from mlpipe.analysis.prediction.summary import described
+    from mlpipe.cli.console.reporter import make_reporter
+
+    entries: list[dict[str, Any]] = []
+    failed = 0
+    with make_reporter() as reporter:
+        reporter.started("predict")
+        for done, prediction in enumerate(made, 1):
+            failed += prediction.error is not None
+            entry: dict[str, Any] = {"sample": prediction.sample}
+            if prediction.error is not None:
+                entry["error"] = prediction.error.as_dict()
+            else:
+                entry["outputs"] = {name: described(value) for name, value in prediction.outputs.items()}
+                if prediction.taps:
+                    entry["taps"] = {name: described(value) for name, value in prediction.taps.items()}
+            if as_json:
+                entries.append(entry)
+            else:
+                _line(prediction, entry)
+            reporter.progress("predict", done, made.total, "samples")
+    if as_json:
+        print_json({**_head(made), "samples": entries, "failed": failed, **({"written": str(output)} if output else {})})
+    elif output:
+        click.echo(f"wrote {output}")
+    if failed:
+        click.echo(f"{failed} of {made.total} samples failed", err=True)
+    return ExitCode.STEP_FAILED if failed else ExitCode.DONE
+
+
+def _head(made: Predictions) -> dict[str, Any]:
+    from mlpipe import __version__
+
+    return {"mlpipe": __version__, "function": made.model.function_name, "precision": str(made.model.precision)}
+
+
+def _line(prediction: Prediction, entry: Mapping[str, Any]) -> None:
+    """Print a sample's outputs: those of one output beside its name, else below it. What failed is named on stderr."""
+    if prediction.error is not None:
+        click.echo(f"{prediction.sample}: {prediction.error}", err=True)
+        return
+    shown = {**entry["outputs"], **{f"tap {name}": value for name, value in entry.get("taps", {}).items()}}
+    click.echo(f"{prediction.sample}:")
+    _show(shown, indent="  ")
+
+
+def _show(found: Mapping[str, Any], indent: str = "") -> None:
+    from mlpipe.analysis.prediction.summary import in_words
+    from mlpipe.cli.console.streams import write_line
+
+    width = max((len(name) for name in found), default=0)
+    for name, value in found.items():
+        line = " ".join(in_words(value).splitlines())
+        write_line(f"{indent}{name:<{width}}  {line}", sys.stdout)
