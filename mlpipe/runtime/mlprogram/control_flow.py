@@ -8,9 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Binding
-from mlpipe.runtime.mlprogram.values import STORAGE, Tensor, TensorType, declared_type
-from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.mlprogram.values import STORAGE, Tensor, agree, declared_type
+from mlpipe.runtime.onnx_graph import Dim, Graph
+
+Shape = tuple[Dim, ...]
 
 
 class BlockLowering(Protocol):
@@ -29,22 +32,25 @@ class BlockLowering(Protocol):
         """Return the names of the states that these blocks may change."""
 
 
-def cond(lowering: BlockLowering, operation: Any, arguments: dict[str, list[Binding]], declared: tuple[TensorType, ...]) -> list[str]:
+def cond(lowering: BlockLowering, operation: Any, arguments: dict[str, list[Binding]]) -> list[Tensor]:
     """Return the results of the first block where the predicate holds, else those of the second."""
     graph = lowering.graph
+    predicate = lowering.tensor(arguments["pred"][0])
+    if predicate.value is not None:
+        return lowering.block(operation.blocks[0 if predicate.value.all() else 1], graph, [], lowering.states)
     written = lowering.written_states(operation.blocks)
-    branches = []
+    branches, ends = [], []
     for block in operation.blocks:
         branch, states = graph.subgraph(), dict(lowering.states)
-        results = lowering.block(block, branch, [], states)
-        _show(branch, [*results, *(states[name] for name in written)])
+        ends.append([*lowering.block(block, branch, [], states), *(states[name] for name in written)])
+        _show(branch, ends[-1])
         branches.append(branch)
-    predicate = lowering.tensor(arguments["pred"][0])
-    shown = graph.add_many("If", len(declared) + len(written), predicate.name, then_branch=branches[0], else_branch=branches[1])
-    return _results(lowering, shown, declared, written)
+    kinds = [_either(*pair) for pair in zip(*ends, strict=True)]
+    shown = graph.add_many("If", len(kinds), _flag(graph, predicate), then_branch=branches[0], else_branch=branches[1])
+    return _results(lowering, shown, kinds, written)
 
 
-def while_loop(lowering: BlockLowering, operation: Any, arguments: dict[str, list[Binding]], declared: tuple[TensorType, ...]) -> list[str]:
+def while_loop(lowering: BlockLowering, operation: Any, arguments: dict[str, list[Binding]]) -> list[Tensor]:
     """Return the loop's variables once the first block gives false for them; the second block gives their next values."""
     graph = lowering.graph
     condition, step = operation.blocks
@@ -55,23 +61,68 @@ def while_loop(lowering: BlockLowering, operation: Any, arguments: dict[str, lis
     body = graph.subgraph()
     body.add_input(body.name("iteration"), np.int64, [])
     body.add_input(body.name("condition"), np.bool_, [])
-    inside = []
-    for given in step.inputs:
-        kind = declared_type(given.type)
-        assert kind.shape is not None
-        name = body.add_input(body.name("variable"), STORAGE[kind.dtype], kind.shape)
-        inside.append(Tensor(name, kind.dtype, kind.shape))
+    # A variable that no round changes need not be carried: the body sees it as it stands outside.
+    carried = [place for place, given in enumerate(step.inputs) if step.outputs[place] != given.name]
+    inside = list(variables)
+    for place in carried:
+        inside[place] = _carry(body, variables[place], _round_shape(step.inputs[place].type, variables[place]))
     states = dict(lowering.states)
     for name in written:
-        held = lowering.states[name]
-        states[name] = replace(held, name=body.add_input(body.name("state"), STORAGE[held.dtype], held.shape))
+        states[name] = _carry(body, lowering.states[name], lowering.states[name].shape)
     following = lowering.block(step, body, inside, states)
+    for place in carried:
+        _check_list(step.inputs[place].type, inside[place], following[place])
     # The condition is evaluated again inside, on the values that the next round would start with.
     (again,) = lowering.block(condition, body, following, states)
-    _show(body, [again, *following, *(states[name] for name in written)])
-    carried = [*variables, *(lowering.states[name] for name in written)]
-    shown = graph.add_many("Loop", len(carried), None, before.name, *(value.name for value in carried), body=body)
-    return _results(lowering, shown, declared, written)
+    before_all = [*(variables[place] for place in carried), *(lowering.states[name] for name in written)]
+    after_each = [*(following[place] for place in carried), *(states[name] for name in written)]
+    body.outputs[body.name("result")] = _flag(body, again)
+    _show(body, after_each)
+    kinds = [_after_rounds(variables[place], inside[place], following[place]) for place in carried]
+    kinds += [lowering.states[name] for name in written]
+    shown = graph.add_many("Loop", len(kinds), None, _flag(graph, before), *(value.name for value in before_all), body=body)
+    changed = dict(zip(carried, _results(lowering, shown, kinds, written), strict=True))
+    return [changed.get(place, variable) for place, variable in enumerate(variables)]
+
+
+def _carry(body: Graph, value: Tensor, shape: Shape) -> Tensor:
+    """Return a value of the enclosing graph as what a round starts with."""
+    return Tensor(body.add_input(body.name("carried"), STORAGE[value.dtype], shape), value.dtype, shape)
+
+
+def _round_shape(value_type: Any, first: Tensor) -> Shape:
+    """Return the shape that a variable has at the start of every round. Of a list that is declared without its length, that of the first."""
+    declared = declared_type(value_type)
+    if declared.shape is None or declared.dtype != first.dtype or not agree(first.shape, declared.shape):
+        raise UnsupportedLayerError(f"a variable that is declared as {declared.dtype} {declared.shape} starts as {first.dtype} {list(first.shape)}")
+    is_list = value_type.WhichOneof("type") == "listType"
+    return (first.shape[0], *declared.shape[1:]) if is_list else declared.shape
+
+
+def _check_list(value_type: Any, start: Tensor, end: Tensor) -> None:
+    if value_type.WhichOneof("type") == "listType" and start.shape[0] not in (None, *end.shape[:1]):
+        raise UnsupportedLayerError("a round puts another list in the place of one of fixed length")
+
+
+def _after_rounds(first: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Return the kind of a variable after a loop, also one of no rounds."""
+    if end.dtype != start.dtype or not agree(end.shape, start.shape):
+        raise UnsupportedLayerError(f"a round makes {end.dtype} {list(end.shape)} of a variable that is {start.dtype} {list(start.shape)}")
+    same = _either(first, end).shape
+    shape = tuple(known if isinstance(known, int) else other for known, other in zip(start.shape, same, strict=True))
+    return Tensor("", start.dtype, shape)
+
+
+def _either(one: Tensor, other: Tensor) -> Tensor:
+    """Return the kind of a value that is one of two."""
+    if one.dtype != other.dtype or one.rank != other.rank:
+        raise UnsupportedLayerError(f"its blocks give {one.dtype} {list(one.shape)} and {other.dtype} {list(other.shape)}")
+    return Tensor("", one.dtype, tuple(left if left == right else None for left, right in zip(one.shape, other.shape, strict=True)))
+
+
+def _flag(graph: Graph, value: Tensor) -> str:
+    """Return a truth value as ONNX wants it, without dimensions."""
+    return value.name if value.rank == 0 else graph.add("Reshape", value.name, graph.int64())
 
 
 def _show(graph: Graph, values: list[Tensor]) -> None:
@@ -79,15 +130,15 @@ def _show(graph: Graph, values: list[Tensor]) -> None:
         graph.outputs[graph.name("result")] = value.name
 
 
-def _results(lowering: BlockLowering, shown: list[str], declared: tuple[TensorType, ...], written: list[str]) -> list[str]:
+def _results(lowering: BlockLowering, shown: list[str], kinds: list[Tensor], written: list[str]) -> list[Tensor]:
     """Return the operation's own results; what comes after them is what the states hold from here on."""
-    for name, result in zip(written, shown[len(declared) :], strict=True):
-        held = lowering.states[name]
-        lowering.states[name] = replace(held, name=lowering.graph.set_type(result, STORAGE[held.dtype], held.shape))
-    return [lowering.graph.set_type(name, STORAGE[kind.dtype], kind.shape) for name, kind in zip(shown, declared, strict=False)]
+    results = [replace(kind, name=lowering.graph.set_type(name, STORAGE[kind.dtype], kind.shape)) for name, kind in zip(shown, kinds, strict=True)]
+    own = len(results) - len(written)
+    lowering.states.update(zip(written, results[own:], strict=True))
+    return results[:own]
 
 
-WITH_BLOCKS: dict[str, Callable[[BlockLowering, Any, dict[str, list[Binding]], tuple[TensorType, ...]], list[str]]] = {
+WITH_BLOCKS: dict[str, Callable[[BlockLowering, Any, dict[str, list[Binding]]], list[Tensor]]] = {
     "cond": cond,
     "while_loop": while_loop,
 }

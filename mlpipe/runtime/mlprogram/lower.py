@@ -172,11 +172,12 @@ class _Lowering:
                 raise UnsupportedLayerError(f"results of type {each.dtype} are not supported")
         arguments = self._arguments(operation)
         if entry is not None:
-            results, keeps_grid = self._call(entry, arguments, declared), entry.keeps_grid
+            names = self._call(entry, arguments, declared)
+            results = [self._result(name, each, entry.keeps_grid) for name, each in zip(names, declared, strict=True)]
         elif with_blocks is not None:
-            results, keeps_grid = with_blocks(self, operation, arguments, declared), True
-        for output, each, result in zip(operation.outputs, declared, results, strict=True):
-            self._values[output.name] = self._result(result, each, keeps_grid)
+            # Each was held against what its own operation declares; what this one declares may be the sizes of one of several blocks.
+            results = with_blocks(self, operation, arguments)
+        self._values.update({output.name: result for output, result in zip(operation.outputs, results, strict=True)})
 
     def block(self, block: Any, graph: Graph, inputs: list[Tensor], states: dict[str, Tensor]) -> list[Tensor]:
         """Lower a block into a graph, its inputs bound to these values, and return its results; `states` is left as the block leaves it."""

@@ -1,24 +1,33 @@
 """Lists of tensors of one shape, held as one tensor whose first dimension counts the elements.
 
-A list grows when an element is written past its end. Elements that nothing was written to are zeros.
+The first size of a list's shape is None where it may grow: when an element is written past its end. A list of fixed length has a number or a name
+there. Elements that nothing was written to are zeros. Sizes of the elements that are only known when the model runs are 0 until the first write.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
 from mlpipe.runtime.mlprogram.values import STORAGE, Tensor
+from mlpipe.runtime.onnx_graph import Dim
 
 
 @op("make_list", keeps_grid=True)
-def make_list(build: Build, elem_shape: tuple[str, ...], init_length: Tensor | None = None, dynamic_length: bool = True, dtype: str = "fp32") -> str:
-    """Return a list of `init_length` elements."""
-    del dynamic_length
-    if not all(size.isdigit() for size in elem_shape):
-        raise UnsupportedLayerError("a list whose elements vary in shape is not supported")
+def make_list(build: Build, elem_shape: tuple[str, ...] = (), init_length: Tensor | None = None, dynamic_length: bool = True, dtype: str = "fp32") -> str:
+    """Return a list of `init_length` elements. A size of `elem_shape` that is no number is known when the model runs."""
+    if dtype not in STORAGE:
+        raise UnsupportedLayerError(f"a list of {dtype} is not supported")
+    sizes = [int(size) if size.isdigit() else None for size in elem_shape]
     length = build.int64(1) if init_length is None else build.add("Reshape", build.indices(init_length), build.int64(1))
-    shape = build.add("Concat", length, build.int64(*map(int, elem_shape)), axis=0)
-    return build.add("Expand", build.graph.constant(0, STORAGE[dtype]), shape)
+    shape = build.add("Concat", length, build.int64(*(size or 0 for size in sizes)), axis=0)
+    made = build.add("Expand", build.graph.constant(0, STORAGE[dtype]), shape)
+    first: Dim = None
+    if not dynamic_length:
+        known = np.asarray(1) if init_length is None else init_length.value
+        first = build.graph.name("length") if known is None else int(known.reshape(-1)[0])
+    return build.graph.set_type(made, STORAGE[dtype], (first, *sizes))
 
 
 @op("list_length", keeps_grid=True)
@@ -30,31 +39,54 @@ def list_length(build: Build, ls: Tensor) -> str:
 @op("list_read", keeps_grid=True)
 def list_read(build: Build, ls: Tensor, index: Tensor) -> str:
     """Return one element."""
-    return build.add("Gather", ls, build.add("Reshape", index, build.int64()), axis=0)
+    return build.add("Gather", ls, build.add("Reshape", _places(build, index), build.int64()), axis=0)
 
 
 @op("list_gather", keeps_grid=True)
 def list_gather(build: Build, ls: Tensor, indices: Tensor) -> str:
     """Return the elements at the indices, stacked."""
-    return build.add("Gather", ls, indices, axis=0)
+    return build.add("Gather", ls, _places(build, indices), axis=0)
 
 
 @op("list_write", keeps_grid=True)
 def list_write(build: Build, ls: Tensor, index: Tensor, value: Tensor) -> str:
     """Return the list with one element replaced or appended."""
-    place = build.add("Reshape", build.indices(index), build.int64(1))
-    return _written(build, ls, place, build.add("Unsqueeze", value, build.int64(0)))
+    place = build.add("Reshape", _places(build, index), build.int64(1))
+    return _written(build, ls, place, place, build.add("Unsqueeze", value, build.int64(0)))
 
 
 @op("list_scatter", keeps_grid=True)
 def list_scatter(build: Build, ls: Tensor, indices: Tensor, value: Tensor) -> str:
     """Return the list with several elements replaced or appended."""
-    return _written(build, ls, build.indices(indices), value.name)
+    places = _places(build, indices)
+    # There may be none, and then none is the last.
+    last = build.add("ReduceMax", build.add("Concat", places, build.int64(-1), axis=0))
+    return _written(build, ls, places, last, value.name)
 
 
-def _written(build: Build, ls: Tensor, places: str, values: str) -> str:
-    needed = build.add("Add", build.add("ReduceMax", places, build.int64(0)), build.int64(1))
-    more = build.add("Max", build.add("Sub", needed, build.add("Shape", ls, start=0, end=1)), build.int64(0))
-    before, others = build.int64(*[0] * ls.rank), build.int64(*[0] * (ls.rank - 1))
-    grown = build.add("Pad", ls, build.add("Concat", before, more, others, axis=0))
-    return build.add("ScatterND", grown, build.add("Unsqueeze", places, build.int64(1)), values)
+def _places(build: Build, indices: Tensor) -> str:
+    """Return indices for ONNX, which would count negative ones from the end: they become too large instead, an error when the model runs."""
+    places = build.indices(indices)
+    if indices.value is not None and (indices.value >= 0).all():
+        return places
+    too_large = build.graph.constant(np.iinfo(np.int32).max, np.int64)
+    return build.add("Where", build.add("Less", places, build.graph.constant(0, np.int64)), too_large, places)
+
+
+def _written(build: Build, ls: Tensor, places: str, last: str, values: str) -> str:
+    written = build.add("ScatterND", _grown(build, ls, last, values), build.add("Unsqueeze", places, build.int64(1)), values)
+    return build.graph.set_type(written, STORAGE[ls.dtype], ls.shape)
+
+
+def _grown(build: Build, ls: Tensor, last: str, values: str) -> str:
+    """Return the list with room for the last place and for elements of the values' shape, as far as it may change in either."""
+    if all(size is not None for size in ls.shape):
+        return ls.name
+    before = build.add("Shape", ls)
+    length, sizes = build.add("Slice", before, build.int64(0), build.int64(1)), build.add("Shape", ls, start=1)
+    if ls.shape[0] is None:
+        length = build.add("Max", length, build.add("Add", last, build.int64(1)))
+    if any(size is None for size in ls.shape[1:]):
+        sizes = build.add("Where", build.add("Equal", sizes, build.int64(0)), build.add("Shape", values, start=1), sizes)
+    more = build.add("Sub", build.add("Concat", length, sizes, axis=0), before)
+    return build.add("Pad", ls, build.add("Concat", build.int64(*[0] * ls.rank), more, axis=0))
