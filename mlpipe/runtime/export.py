@@ -109,8 +109,8 @@ def _exposed(lowered: Lowered, names: Mapping[str, str], features: Mapping[str, 
     outputs = {}
     for output, value in graph.outputs.items():
         feature = features.get(output)
-        if feature is not None:
-            outputs[names[output]] = _as_declared(shown, value, feature) if feature.kind == "array" else value
+        if feature is not None and feature.kind == "array":
+            outputs[names[output]] = _as_declared(shown, value, feature)
         elif lowered.classifier is not None and output == lowered.classifier.scores:
             outputs[names[output]] = shown.add("Reshape", value, shown.int64(-1))
         else:
