@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlpipe.errors import NotExecutable
-from mlpipe.model_files.describe import describe_model
+from mlpipe.analysis.execution import execution, layers_of
+from mlpipe.model_files.describe import describe_feature, describe_model
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.recipe.capabilities import target_name
 from mlpipe.recipe.schema.source import Source, SourceKind
@@ -24,7 +24,7 @@ def inspect_source(path: Path, kind: SourceKind) -> dict[str, Any]:
 
 
 def inspect_coreml(path: Path) -> dict[str, Any]:
-    """Return interface, layers, bits per weight and whether the portable runtime can execute it. Errors: ModelFileInvalid."""
+    """Return interface, functions, layers, bits per weight and how the portable runtime executes it. Errors: ModelFileInvalid."""
     model = read_model(path)
     description = describe_model(model)
     version = model.spec.specificationVersion
@@ -36,11 +36,13 @@ def inspect_coreml(path: Path) -> dict[str, Any]:
         "minimum_deployment_target": _oldest_target(version),
         "inputs": description["inputs"],
         "outputs": description["outputs"],
+        "states": description["states"],
+        "functions": _functions(model),
         "classifier": description["classifier"],
         "metadata": {key: value for key, value in _metadata(model.spec).items() if value},
         "layers": dict(Counter(_layers(model)).most_common()),
         "bits": _bits(model),
-        "portable_runtime": _runtime(path),
+        "portable_runtime": execution(model),
     }
 
 
@@ -64,13 +66,24 @@ def _metadata(spec: Any) -> dict[str, Any]:
     }
 
 
+def _functions(model: ModelFile) -> list[dict[str, Any]]:
+    """Return the interface of each function, and how it is executed; none for models that have only one."""
+    description = model.spec.description
+    return [
+        {
+            "name": function.name,
+            "default": function.name == description.defaultFunctionName,
+            **{f"{side}s": [describe_feature(feature) for feature in getattr(function, side)] for side in ("input", "output", "state")},
+            "portable_runtime": execution(model, function.name),
+        }
+        for function in description.functions
+    ]
+
+
 def _layers(model: ModelFile) -> Iterator[str]:
     """Yield the type of every layer or operation; constants are counted as weights."""
     if model.kind == "mlprogram":
-        from mlpipe.weights.program import functions_of, operations_of
-
-        for _, block in functions_of(model.spec.mlProgram):
-            yield from (op.type for op in operations_of(block) if op.type != "const" and not op.type.startswith("constexpr_"))
+        yield from (layer.type for layer in layers_of(model) if not layer.type.startswith("constexpr_"))
         return
     from mlpipe.weights.neuralnetwork_layers import networks_of
 
@@ -98,13 +111,3 @@ def _bits(model: ModelFile) -> dict[str, int]:
                 width = {"float32": 32, "float16": 16, "int8": 8}.get(stored_as(weight.params)) or weight.params.quantization.numberOfBits
                 found[width] += weight.values().size
     return {f"{bits}-bit": count for bits, count in sorted(found.items())}
-
-
-def _runtime(path: Path) -> dict[str, Any]:
-    from mlpipe.runtime.model import open_model
-
-    try:
-        missing = [str(layer) for layer in open_model(path).unsupported()]
-    except NotExecutable as error:
-        missing = [error.what]
-    return {"executable": not missing, "unsupported": missing}

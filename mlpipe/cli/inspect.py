@@ -10,12 +10,26 @@ import click
 
 from mlpipe.cli.options import common, print_json
 
+MOST_LINES = 20
+MOST_NODES = 6
 
-@click.command(name="inspect", epilog="Example: mlpipe inspect build/digits/lut-4.mlmodel")
+HOW = {
+    "composed": "composed of several kernels",
+    "loop": "branches and loops",
+    "random": "random, another generator than Core ML's",
+    "host": "evaluated on loading, or on what the graph gives",
+}
+"""How a layer is executed that is not direct, in words; docs/runtime.md explains them."""
+
+
+@click.command(name="inspect", epilog="Examples: mlpipe inspect build/digits/lut-4.mlmodel; mlpipe inspect Model.mlpackage --json")
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @common
 def command(model: Path, *, as_json: bool) -> None:
-    """Describe MODEL: inputs, outputs, size; for Core ML files also layers, bits per weight and whether they run here."""
+    """Describe MODEL: inputs, outputs, size; for Core ML files also functions, states, layers, bits per weight, and how they run here.
+
+    A layer that is executed by several kernels, in a loop, at random or outside the graph is named; all others are executed by one kernel each.
+    """
     from mlpipe import api
 
     found = api.inspect(model)
@@ -29,15 +43,53 @@ def _show(found: Mapping[str, Any]) -> None:
     click.echo(f"{found['path']}: {found['kind']}, {found['size_bytes']:,} bytes")
     if found.get("specification_version") is not None:
         click.echo(f"specification {found['specification_version']}, runs from {found['minimum_deployment_target']}")
-    for side in ("inputs", "outputs"):
-        for entry in found[side]:
-            click.echo(f"  {side[:-1]:<7}{entry['name']}: {_feature(entry)}")
+    functions = found.get("functions") or ()
+    if not functions:
+        _show_interface(found)
+    for function in functions:
+        click.echo(f"  function {function['name']}{' (the default)' if function['default'] else ''}")
+        _show_interface(function, "  ")
     for title, key in (("layers", "layers"), ("weights", "bits")):
         if found.get(key):
             click.echo(f"  {title}: " + ", ".join(f"{name} x{count}" for name, count in found[key].items()))
-    runtime = found.get("portable_runtime")
-    if runtime is not None:
-        click.echo("  portable runtime: " + ("runs it" if runtime["executable"] else "cannot run it: " + "; ".join(runtime["unsupported"])))
+    if not functions and found.get("portable_runtime") is not None:
+        _show_execution(found["portable_runtime"], "  ")
+    for function in functions:
+        _show_execution(function["portable_runtime"], "  ", f" ({function['name']})")
+
+
+def _show_interface(found: Mapping[str, Any], indent: str = "") -> None:
+    for side in ("inputs", "outputs", "states"):
+        for entry in found.get(side, ()):
+            click.echo(f"{indent}  {side[:-1]:<7}{entry['name']}: {_feature(entry)}{', optional' if entry.get('optional') else ''}")
+
+
+def _show_execution(runtime: Mapping[str, Any], indent: str, which: str = "") -> None:
+    """Print whether the runtime executes it, each layer that it cannot, and what is not executed by one kernel of the same meaning."""
+    title = f"{indent}portable runtime{which}: "
+    if not runtime["executable"]:
+        missing = runtime["unsupported"]
+        click.echo(f"{title}cannot run it:")
+        click.echo("\n".join(f"{indent}  {line}" for line in missing[:MOST_LINES]))
+        if len(missing) > MOST_LINES:
+            click.echo(f"{indent}  and {len(missing) - MOST_LINES} more (--json lists all)")
+        return
+    entries = runtime["emulated"]
+    click.echo(f"{title}runs it" + ("" if entries is None else ", every layer directly" if not entries else "; not by one kernel a layer:"))
+    for how, words in HOW.items():
+        listed = [f"{entry['type']} x{entry['count']}{_composition(entry)}" for entry in entries or () if entry["how"] == how]
+        if listed:
+            click.echo(f"{indent}  {words}: {', '.join(listed)}")
+    halves = runtime["float16"]
+    if halves and halves["values"]:
+        click.echo(f"{indent}  float16: {halves['values']} of {halves['of']} values, computed in float32; --precision float16 rounds them")
+
+
+def _composition(entry: Mapping[str, Any]) -> str:
+    nodes = entry["nodes"]
+    if entry["how"] != "composed":
+        return ""
+    return f" ({' '.join(nodes)})" if len(nodes) <= MOST_NODES else f" ({len(nodes)} nodes)"
 
 
 def _feature(entry: Mapping[str, Any]) -> str:

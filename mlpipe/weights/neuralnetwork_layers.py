@@ -54,7 +54,7 @@ def weights_of_network(network: Any, prefix: str = "") -> Iterator[LayerWeight]:
     for layer in network.layers:
         for weight in weights_of_layer(layer):
             yield replace(weight, name=prefix + weight.name)
-        for inner in _inner_networks(layer):
+        for inner in inner_networks(layer):
             yield from weights_of_network(inner, prefix)
 
 
@@ -69,7 +69,8 @@ def weights_of_layer(layer: Any) -> Iterator[LayerWeight]:
             yield LayerWeight(f"{layer.name}.{field}", layer.name, params, tuple(int(size) for size in shape), role, *axis)
 
 
-def _inner_networks(layer: Any) -> tuple[Any, ...]:
+def inner_networks(layer: Any) -> tuple[Any, ...]:
+    """Return the networks inside a branch or a loop."""
     kind = layer.WhichOneof("layer")
     if kind == "branch":
         return (layer.branch.ifBranch, layer.branch.elseBranch)
