@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.sampling_grid import as_doubles, count_up, doubles, positions
+from mlpipe.runtime.mlprogram.ops.sizes import Size, scaled, size_of, vector
 from mlpipe.runtime.mlprogram.values import Tensor
 
 
 @op("upsample_nearest_neighbor", keeps_grid=True)
 def upsample_nearest_neighbor(build: Build, x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1) -> str:
-    """Return every pixel repeated."""
-    return _repeat(build, x, scale_factor_height, scale_factor_width)
+    """Return the image in a size that is a multiple of its own, with the pixel at or before each place.
+
+    Source: coremltools' test of fractional factors: the factor is recomputed from the size that results.
+    """
+    factors = scale_factor_height, scale_factor_width
+    if all(factor == int(factor) for factor in factors):
+        return _repeat(build, x, factors)
+    return _nearest(build, x, _enlarged(build, x, factors), centred=False)
 
 
 @op("resize_nearest_neighbor", keeps_grid=True)
 def resize_nearest_neighbor(build: Build, x: Tensor, target_size_height: int, target_size_width: int) -> str:
-    """Return the image in a size that is a multiple of its own, every pixel repeated."""
-    height, width = x.size(-2, "resize_nearest_neighbor"), x.size(-1, "resize_nearest_neighbor")
-    return _repeat(build, x, target_size_height / height, target_size_width / width)
+    """Return the image in another size, with the pixel that the centre of each new one lies in.
+
+    Source: coremltools makes it of TensorFlow's ResizeNearestNeighbor with half_pixel_centers.
+    """
+    return _nearest(build, x, (target_size_height, target_size_width), centred=True)
 
 
 @op("upsample_bilinear")
@@ -33,87 +43,109 @@ def upsample_bilinear(
     align_corners: bool = True,
     half_pixel_centers: bool | None = None,
 ) -> str:
-    """Return the image enlarged, with linear interpolation; the scale is recomputed from the size that results."""
+    """Return the image in a size that is a multiple of its own, with linear interpolation; the factor is recomputed from the size that results."""
     half_pixel = not align_corners if half_pixel_centers is None else half_pixel_centers
     if align_corners and half_pixel:
-        raise UnsupportedLayerError("align_corners together with half_pixel_centers is not supported")
+        raise UnsupportedLayerError("align_corners and half_pixel_centers exclude each other")
     mode = "STRICT_ALIGN_CORNERS" if align_corners else ("UNALIGN_CORNERS" if half_pixel else "DEFAULT")
-    scales = scale_factor_height, scale_factor_width
-    if not all(isinstance(size, int) for size in x.shape[-2:]) and all(scale == int(scale) for scale in scales):
-        return _varying(build, x, scales, mode)
-    height = math.floor(x.size(-2, "upsample_bilinear") * scale_factor_height)
-    width = math.floor(x.size(-1, "upsample_bilinear") * scale_factor_width)
-    return _bilinear(build, x, height, width, mode)
+    return _linear(build, x, _enlarged(build, x, (scale_factor_height, scale_factor_width)), mode)
 
 
 @op("resize_bilinear")
 def resize_bilinear(build: Build, x: Tensor, target_size_height: int = 1, target_size_width: int = 1, sampling_mode: str = "DEFAULT") -> str:
     """Return the image in another size, with linear interpolation."""
-    return _bilinear(build, x, target_size_height, target_size_width, sampling_mode)
+    return _linear(build, x, (target_size_height, target_size_width), sampling_mode)
 
 
 @op("resize", since="iOS17")
-def resize(build: Build, x: Tensor, shape: tuple[int, ...], resized_dims: int, interpolation_mode: str = "LINEAR", sampling_mode: str = "DEFAULT") -> str:
-    """Return the image with its last two dimensions resized to the last two of shape, where 0 keeps a size."""
-    if resized_dims != 2:
-        raise UnsupportedLayerError(f"resized_dims {resized_dims} is not supported")
-    height, width = (wanted or x.size(axis, "resize") for axis, wanted in zip((-2, -1), shape[-2:], strict=True))
+def resize(build: Build, x: Tensor, shape: Tensor, resized_dims: int, interpolation_mode: str = "LINEAR", sampling_mode: str = "DEFAULT") -> str:
+    """Return x with its last `resized_dims` dimensions in the last sizes of shape, where 0 keeps a size."""
+    targets = [_wanted(build, x, shape, axis) for axis in range(-resized_dims, 0)]
     if interpolation_mode == "LINEAR":
-        return _bilinear(build, x, height, width, sampling_mode)
-    if interpolation_mode != "NEAREST_NEIGHBOR" or sampling_mode != "DEFAULT":
-        raise UnsupportedLayerError(f"interpolation_mode {interpolation_mode!r} with sampling_mode {sampling_mode!r} is not supported")
-    return _repeat(build, x, height / x.size(-2, "resize"), width / x.size(-1, "resize"))
+        if not x.is_float:
+            raise UnsupportedLayerError("linear interpolation between integers: how the result is rounded is not documented")
+        return _linear(build, x, targets, sampling_mode)
+    if interpolation_mode != "NEAREST_NEIGHBOR":
+        raise UnsupportedLayerError(f"interpolation_mode {interpolation_mode!r} is not known")
+    # DEFAULT is what coremltools makes of TensorFlow's half_pixel_centers; rounding the places of UNALIGN_CORNERS gives the same pixels.
+    if sampling_mode not in ("DEFAULT", "UNALIGN_CORNERS"):
+        raise UnsupportedLayerError(f"which pixel is nearest in sampling_mode {sampling_mode!r} is not documented")
+    return _nearest(build, x, targets, centred=True)
 
 
-def _repeat(build: Build, x: Tensor, height: float, width: float) -> str:
-    if height != int(height) or width != int(width):
-        raise UnsupportedLayerError("a scale that is no whole number is not supported: which pixel is nearest is not documented")
-    scales = build.floats([1.0] * (x.rank - 2) + [height, width])
+def _wanted(build: Build, x: Tensor, shape: Tensor, axis: int) -> Size:
+    """Return the size of a dimension, counted from the end, that a shape asks for."""
+    own = size_of(build, x, axis)
+    if shape.value is not None:
+        return int(shape.value[axis]) or own
+    asked = build.add("Gather", build.indices(shape), build.int64(axis))
+    return build.add("Where", build.add("Equal", asked, build.int64(0)), vector(build, own), asked)
+
+
+def _enlarged(build: Build, x: Tensor, factors: Sequence[float]) -> list[Size]:
+    """Return floor(size * factor) of the last dimensions: as the program declares it where it does, else in float32 as coremltools computes it."""
+    declared = build.outputs[0].shape
+    sizes: list[Size] = []
+    for axis, factor in zip((-2, -1), factors, strict=True):
+        known = declared[axis] if declared is not None else None
+        size = size_of(build, x, axis)
+        if isinstance(known, int):
+            sizes.append(known)
+        elif isinstance(size, int):
+            sizes.append(int(np.floor(np.float32(size) * np.float32(factor))))
+        else:
+            product = build.add("Mul", build.graph.cast(size, np.float32), build.floats(factor))
+            sizes.append(build.graph.cast(build.add("Floor", product), np.int64))
+    return sizes
+
+
+def _repeat(build: Build, x: Tensor, factors: Sequence[float]) -> str:
+    """Return every pixel repeated along the last dimensions."""
+    scales = build.floats([1.0] * (x.rank - len(factors)) + list(factors))
     return build.add("Resize", x, None, scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
 
-ONNX_MODES = {"STRICT_ALIGN_CORNERS": "align_corners", "UNALIGN_CORNERS": "half_pixel", "DEFAULT": "asymmetric"}
-"""Sampling modes that ONNX has too."""
+def _nearest(build: Build, x: Tensor, targets: Sequence[Size], *, centred: bool) -> str:
+    """Return x with the last dimensions in other sizes, new elements taken from where their centres or their starts lie."""
+    sizes = x.shape[x.rank - len(targets) :]
+    if all(isinstance(size, int) and isinstance(target, int) and target % size == 0 for size, target in zip(sizes, targets, strict=True)):
+        return _repeat(build, x, [target // size for size, target in zip(sizes, targets, strict=True)])  # type: ignore[operator]
+    result = x.name
+    for axis, target in _from_last(targets):
+        # Whole numbers throughout: i * size / target is often whole where float32 is just below.
+        doubled = build.add("Add", build.add("Mul", count_up(build, target), build.int64(2)), build.int64(int(centred)))
+        places = build.add("Mul", doubled, vector(build, size_of(build, x, axis)))
+        result = build.add("Gather", result, build.add("Div", places, vector(build, scaled(build, target, times=2))), axis=x.axis(axis))
+    return result
 
 
-def _varying(build: Build, x: Tensor, scales: tuple[float, float], mode: str) -> str:
-    """Return the image enlarged by whole numbers, where its size is only known when the graph runs."""
-    given = build.floats([1.0] * (x.rank - 2) + list(scales))
-    return build.add("Resize", x, None, given, mode="linear", coordinate_transformation_mode=ONNX_MODES[mode])
+def _linear(build: Build, x: Tensor, targets: Sequence[Size], mode: str) -> str:
+    """Return x with the last dimensions in other sizes, with linear interpolation along one after the other."""
+    result = x.name
+    for axis, target in _from_last(targets):
+        size = size_of(build, x, axis)
+        # In every other mode a size that stays is sampled at the pixels.
+        if isinstance(size, int) and size == target and mode != "OFFSET_CORNERS":
+            continue
+        last = as_doubles(build, vector(build, scaled(build, size, plus=-1)))
+        places = positions(build, doubles(build, [0.0]), last, target, mode)
+        result = _between(build, result, axis, size, places)
+    return result
 
 
-def _bilinear(build: Build, x: Tensor, height: int, width: int, mode: str) -> str:
-    """Return the image between two constant matrices that hold the weights of its rows and of its columns."""
-    rows = _weights(x.size(-2, "linear interpolation"), height, mode)
-    columns = _weights(x.size(-1, "linear interpolation"), width, mode)
-    return build.add("MatMul", build.floats(rows), build.add("MatMul", x, build.floats(columns.T)))
+def _between(build: Build, x: str, axis: int, size: Size, places: str) -> str:
+    """Return x at places along an axis that is counted from the end, linear between neighbours."""
+    before = build.add("Floor", places)
+    share = build.graph.cast(build.add("Sub", places, before), np.float32)
+    lower = build.graph.cast(before, np.int64)
+    upper = build.add("Min", build.add("Add", lower, build.int64(1)), vector(build, scaled(build, size, plus=-1)))
+    where = axis + build.graph.rank(x)
+    near, far = (build.add("Gather", x, index, axis=where) for index in (lower, upper))
+    if axis < -1:
+        share = build.add("Unsqueeze", share, build.int64(*range(1, -axis)))
+    return build.add("Add", near, build.add("Mul", build.add("Sub", far, near), share))
 
 
-def _weights(size: int, target: int, mode: str) -> np.ndarray:
-    """Return what each of `size` pixels adds to each of `target` ones.
-
-    Source: the notes on sampling_mode in coremltools' definition of resize_bilinear.
-    """
-    grid = np.clip(_grid(size, target, mode), 0, size - 1)
-    left = np.minimum(np.floor(grid).astype(np.int64), size - 1)
-    right = np.minimum(left + 1, size - 1)
-    weights = np.zeros((target, size))
-    np.add.at(weights, (np.arange(target), left), 1 - (grid - left))
-    np.add.at(weights, (np.arange(target), right), grid - left)
-    return weights
-
-
-def _grid(size: int, target: int, mode: str) -> np.ndarray:
-    steps = np.arange(target)
-    if mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
-        if target == 1:
-            return np.asarray([(size - 1) / 2 if mode == "ALIGN_CORNERS" else 0.0])
-        return steps * ((size - 1) / (target - 1))
-    if mode == "DEFAULT":
-        return steps * (size / target)
-    if mode == "UNALIGN_CORNERS":
-        return steps * (size / target) + 0.5 * (size / target) - 0.5
-    if mode == "OFFSET_CORNERS":
-        delta = max(1, size - 1) / target
-        return 0.5 * delta + steps * delta
-    raise UnsupportedLayerError(f"sampling_mode {mode!r} is not known")
+def _from_last(targets: Sequence[Size]) -> list[tuple[int, Size]]:
+    """Return (axis counted from the end, target), the last axis first: its elements lie side by side, and there are fewer before the others grow."""
+    return [(-number, target) for number, target in enumerate(reversed(targets), start=1)]
