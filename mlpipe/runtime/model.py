@@ -16,6 +16,7 @@ from mlpipe.runtime.features import Feature, interface
 from mlpipe.runtime.feeding import prepare
 from mlpipe.runtime.lowered import Classifier, LayerValue, Lowered, Unsupported, not_executable
 from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.overflow import Overflow, find_overflows
 from mlpipe.runtime.precision import Precision
 from mlpipe.runtime.results import as_arrays, as_features
 from mlpipe.runtime.state import RuntimeState, checked_state
@@ -93,6 +94,17 @@ class RuntimeModel:
         """
         lowered = self._lower()
         return Taps(lowered.graph, choose(lowered.values, names), self._arrays, self._threads)
+
+    def overflows(self, feed: Mapping[str, Any]) -> list[Overflow]:
+        """Return the layers that overflow float16, or come near it, for a feed: first causes first. See `find_overflows`.
+
+        Errors: InvalidInput; NotExecutable.
+        """
+        return find_overflows(self, [feed])
+
+    def computed_in(self, precision: Precision) -> RuntimeModel:
+        """Return the same function of the same file in another precision."""
+        return RuntimeModel(self._file, precision, self._threads, self.function_name)
 
     def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]:
         """Return every output as coremltools' `MLModel.predict` does, for arrays and Pillow images by input name.

@@ -33,7 +33,7 @@ class Taps:
     def __init__(self, graph: Graph, values: Sequence[LayerValue], feeding: Callable[..., Mapping[str, np.ndarray]], threads: int = 1) -> None:
         """Keep the graph with its weights. `feeding` makes the graph's inputs of what a caller feeds."""
         self.values = tuple(values)
-        self._graph = graph
+        self.graph = graph
         self._feeding = feeding
         self._threads = threads
         self._executable: Executable | None = None
@@ -46,7 +46,7 @@ class Taps:
         if self._executable is None:
             # Values may have the names of inputs, which the graph's outputs must not have.
             outputs = {f"tap {value.name}": value.value for value in self.values}
-            self._executable = Executable(part_for(self._graph, outputs), threads=self._threads)
+            self._executable = Executable(part_for(self.graph, outputs), threads=self._threads)
         arrays = self._feeding(feed, **state)
         found = self._executable.run({name: arrays[name] for name in self._executable.inputs})
         return {value.name: found[f"tap {value.name}"] for value in self.values}
@@ -61,17 +61,17 @@ class Taps:
         taken = 0
         for value, size in zip(self.values, self._sizes(feed, state), strict=True):
             if part and taken + size > limit_bytes:
-                yield Taps(self._graph, part, self._feeding, self._threads)
+                yield Taps(self.graph, part, self._feeding, self._threads)
                 part, taken = [], 0
             part.append(value)
             taken += size
         if part:
-            yield Taps(self._graph, part, self._feeding, self._threads)
+            yield Taps(self.graph, part, self._feeding, self._threads)
 
     def _sizes(self, feed: Mapping[str, Any], state: Mapping[str, Any]) -> list[int]:
         """Return the bytes of every value; shapes that vary are asked of the model itself."""
-        shapes = {value.name: self._graph.static_shape(value.value) for value in self.values}
-        graph = replace(self._graph, nodes=list(self._graph.nodes), types=dict(self._graph.types))
+        shapes = {value.name: self.graph.static_shape(value.value) for value in self.values}
+        graph = replace(self.graph, nodes=list(self.graph.nodes), types=dict(self.graph.types))
         unknown = {value.name: graph.add("Shape", value.value) for value in self.values if shapes[value.name] is None}
         if unknown:
             arrays = self._feeding(feed, **state)

@@ -78,10 +78,8 @@ class Mil:
                 program,
                 convert_to="mlprogram",
                 minimum_deployment_target=target,
-                pass_pipeline=self.ct.PassPipeline.EMPTY,
-                compute_precision=self.ct.precision.FLOAT32,
                 skip_model_load=True,
-                **convert,
+                **{"pass_pipeline": self.ct.PassPipeline.EMPTY, "compute_precision": self.ct.precision.FLOAT32} | convert,
             )
             model.save(str(path))
         if edit is not None:
