@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import InvalidInput
+from mlpipe.runtime.late_rounding import optimised_before_rounding
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.ort import import_onnxruntime
+from mlpipe.runtime.simplify import simplified
 from mlpipe.runtime.to_onnx import to_onnx
 
 ERRORS_ONLY = 3
@@ -21,26 +23,12 @@ class Executable:
 
     def __init__(self, graph: Graph, *, threads: int = 1, optimized_model: Path | None = None) -> None:
         """Build the session. `optimized_model` receives what ONNX Runtime made of the graph, for those who want to look."""
-        onnxruntime = import_onnxruntime()
-
-        model, external = to_onnx(graph)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = ERRORS_ONLY
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.use_deterministic_compute = True
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # Threads that spin while they wait win nothing here and cost a loaded machine dearly.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        # Float16 rounding is made of casts: none of them may go (tests hold this).
-        options.add_session_config_entry("optimization.enable_cast_chain_elimination", "0")
-        if external:
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in external.values()]
-            options.add_external_initializers(list(external), values)
-        if optimized_model is not None:
-            options.optimized_model_filepath = str(optimized_model)
-        self._session: Any = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        graph = simplified(graph)
+        rounded = optimised_before_rounding(graph, lambda model, external, path: _session(model, external, threads, path))
+        if rounded is None:
+            self._session: Any = _session(*to_onnx(graph), threads, optimized_model)
+        else:
+            self._session = _session(rounded, {}, threads, optimized_model, optimised=True)
         self.inputs = tuple(graph.inputs)
         self.outputs = tuple(graph.outputs)
 
@@ -57,3 +45,27 @@ class Executable:
                 raise
             raise InvalidInput("the model cannot compute these inputs", why=str(error)) from error
         return dict(zip(self.outputs, values, strict=True))
+
+
+def _session(model: Any, external: Mapping[str, np.ndarray], threads: int, optimized_model: Path | None, *, optimised: bool = False) -> Any:
+    """Return an inference session of an onnx model and the constants beside it."""
+    onnxruntime = import_onnxruntime()
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_DISABLE_ALL if optimised else levels.ORT_ENABLE_ALL
+    # Threads that spin while they wait win nothing here and cost a loaded machine dearly.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # Float16 rounding is made of casts: none of them may go (tests hold this).
+    options.add_session_config_entry("optimization.enable_cast_chain_elimination", "0")
+    if external:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in external.values()]
+        options.add_external_initializers(list(external), values)
+    if optimized_model is not None:
+        options.optimized_model_filepath = str(optimized_model)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

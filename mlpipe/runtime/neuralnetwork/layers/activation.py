@@ -13,7 +13,8 @@ Activation = Callable[[Network, Any, str], str]
 
 
 def _linear(net: Network, params: Any, x: str) -> str:
-    return net.graph.add("Add", net.graph.add("Mul", x, net.scalar(params.alpha)), net.scalar(params.beta))
+    scaled = net.graph.add("Mul", x, net.scalar(params.alpha))
+    return net.graph.add("Add", scaled, net.scalar(params.beta)) if params.beta else scaled
 
 
 def _relu(net: Network, _: Any, x: str) -> str:
