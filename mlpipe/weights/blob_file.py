@@ -5,6 +5,7 @@ Source: the layout in `mlmodel/src/MILBlob/Blob/StorageFormat.hpp`: a 64-byte he
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,11 @@ def read_blob(path: Path, offset: int, mil_type: MilType, count: int) -> NDArray
         sentinel, code, size, data_offset, _ = _RECORD.unpack(record)
         if sentinel != _SENTINEL or code != mil_type.blob_code:
             raise ModelFileInvalid("the weight file does not fit its program", where=str(path), why=f"no {mil_type.name} constant starts at byte {offset}")
+        # Before memory is taken: a damaged record may claim any size.
+        if data_offset + size > os.fstat(file.fileno()).st_size:
+            raise ModelFileInvalid("the weight file is truncated", where=str(path), why=f"the constant at byte {offset} is cut off")
         file.seek(data_offset)
-        data = file.read(size)
-    if len(data) < size:
-        raise ModelFileInvalid("the weight file is truncated", where=str(path), why=f"the constant at byte {offset} is cut off")
+        data = np.fromfile(file, np.uint8, size)
     try:
         return from_bytes(data, mil_type, count)
     except ValueError as error:

@@ -61,7 +61,7 @@ BY_NAME = {mil_type.name: mil_type for mil_type in _types()}
 BY_CODE = {mil_type.code: mil_type for mil_type in _types()}
 
 
-def from_bytes(data: bytes | memoryview, mil_type: MilType, count: int) -> NDArray[Any]:
+def from_bytes(data: bytes | memoryview | NDArray[np.uint8], mil_type: MilType, count: int) -> NDArray[Any]:
     """Return the `count` values that the bytes hold, little-endian; types of less than a byte are unpacked.
 
     Shapes: (count,). bfloat16 and the 8-bit floats come as float32, which holds each of their values.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class _Lowering:
         self._precision = precision
         self._weights = weights
         self._values: dict[str, Binding] = {}
+        self._stored: dict[bytes, Constant] = {}
         self._tensors: dict[int, tuple[Constant, Tensor]] = {}
         self.states: dict[str, Tensor] = {}
         self._classes: tuple[Tensor, tuple[str | int, ...]] | None = None
@@ -119,7 +121,13 @@ class _Lowering:
 
     def _constant(self, value: Any) -> Constant:
         kind = value.type.listType.type if value.type.WhichOneof("type") == "listType" else value.type
-        return Constant(read_value(value, self._weights), BY_CODE[kind.tensorType.dataType].name)
+        dtype = BY_CODE[kind.tensorType.dataType].name
+        if value.WhichOneof("value") != "blobFileValue":
+            array = read_value(value, self._weights)
+            return Constant(dtype, lambda: array)
+        # Values that lie at one place of the file are one: programs share weights that way.
+        place = value.SerializeToString(deterministic=True)
+        return self._stored.setdefault(place, Constant(dtype, partial(read_value, value, self._weights)))
 
     def _arguments(self, operation: Any) -> dict[str, list[Binding]]:
         arguments: dict[str, list[Binding]] = {}
@@ -134,16 +142,15 @@ class _Lowering:
         return self._values[name]
 
     def _expand(self, operation: Any) -> None:
-        """Evaluate a compressed weight on the host."""
-        inputs: dict[str, Any] = {}
+        """Evaluate a compressed weight on the host, once an operation asks for it."""
+        inputs: dict[str, Constant] = {}
         for name, given in self._arguments(operation).items():
             if not isinstance(given[0], Constant):
                 raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")
-            inputs[name] = given[0].array
-        inputs |= {name: read_value(value, self._weights) for name, value in operation.attributes.items() if name != "name"}
-        arrays = decode_constexpr(operation.type, inputs)
-        for output, array in zip(operation.outputs, arrays, strict=True):
-            self._values[output.name] = Constant(array, declared_type(output.type).dtype)
+            inputs[name] = given[0]
+        inputs |= {name: self._constant(value) for name, value in operation.attributes.items() if name != "name"}
+        for number, output in enumerate(operation.outputs):
+            self._values[output.name] = Constant(declared_type(output.type).dtype, partial(_decoded, operation.type, inputs, number))
 
     def _classify(self, operation: Any) -> None:
         arguments = self._arguments(operation)
@@ -260,3 +267,8 @@ class _Lowering:
         states = {name: f"{name} afterwards" for name, held in self.states.items() if held.name != name}
         self.graph.outputs.update({output: self.states[name].name for name, output in states.items()})
         return Lowered(self.graph, classifier, states, tuple(layer_values(inputs, operations, self._values)))
+
+
+def _decoded(kind: str, inputs: Mapping[str, Constant], number: int) -> np.ndarray:
+    """Return an output of an operation that expands a compressed weight."""
+    return decode_constexpr(kind, {name: given.array for name, given in inputs.items()})[number]

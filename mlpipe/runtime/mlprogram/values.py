@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,12 +66,17 @@ class Tensor:
         return size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constant:
-    """A value that is known before the graph runs; it enters the graph when an operation wants it as a tensor."""
+    """A value that is known before the graph runs. It is read when it is asked for and not kept: large ones are held by the graph alone."""
 
-    array: np.ndarray
     dtype: str
+    read: Callable[[], np.ndarray]
+
+    @property
+    def array(self) -> np.ndarray:
+        """The value, in numpy's own type; integers of less than a byte unpacked."""
+        return self.read()
 
 
 @dataclass(frozen=True)
