@@ -13,9 +13,24 @@ from mlpipe.runtime.onnx_graph import Dim
 @op("linear")
 def linear(build: Build, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> str:
     """Return x times the transposed weight, plus bias."""
+    if weight.value is not None and x.is_float and weight.is_float and x.rank > 1:
+        return _without_transposing(build, x, weight, bias)
     left, right = _alike(build, x.name, build.add("Transpose", weight, perm=[1, 0]))
     product = build.add("MatMul", left, right)
     return product if bias is None else build.add("Add", *_alike(build, product, bias.name))
+
+
+def _without_transposing(build: Build, x: Tensor, weight: Tensor, bias: Tensor | None) -> str:
+    """Return the same as a Gemm, which reads the weight as it is stored: large ones are not held twice."""
+    if x.rank == 2:
+        return build.add("Gemm", x, weight, bias, transB=1)
+    width = weight.size(0, "linear")
+    product = build.add("Gemm", build.add("Reshape", x, build.int64(-1, weight.size(1, "linear"))), weight, bias, transB=1)
+    outer = [size for size in x.shape[:-1] if isinstance(size, int)]
+    if len(outer) == x.rank - 1:
+        return build.add("Reshape", product, build.int64(*outer, width))
+    sizes = build.add("Slice", build.add("Shape", x), build.int64(0), build.int64(-1))
+    return build.add("Reshape", product, build.add("Concat", sizes, build.int64(width), axis=0))
 
 
 @op("matmul")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlpipe.runtime import load_model
+
 RANDOM = np.random.default_rng(9)
 
 
@@ -19,6 +21,16 @@ def test_linear(run, shape, with_bias) -> None:
     parameters = {"bias": bias} if with_bias else {}
     (result,) = run(lambda mb, x: mb.linear(x=x, weight=weight, **parameters), {"x": x})
     np.testing.assert_allclose(result, x @ weight.T + (bias if with_bias else 0), rtol=1e-4, atol=1e-5)
+
+
+def test_linear_over_sizes_that_vary(mil, tmp_path) -> None:
+    ct, weight = mil.ct, normal(7, 5)
+    inputs = [ct.TensorType("x", shape=ct.Shape((ct.RangeDim(1, 4), 2, ct.RangeDim(1, 9), 5)))]
+    shapes = {"x": (mil.symbol(), 2, mil.symbol(), 5)}
+    model = load_model(mil.save(lambda mb, x: mb.linear(x=x, weight=weight), {"x": normal(1, 2, 3, 5)}, tmp_path / "m.mlpackage", shapes=shapes, inputs=inputs))
+    for sizes in ((1, 2, 1, 5), (4, 2, 9, 5)):
+        x = normal(*sizes)
+        np.testing.assert_allclose(model.predict({"x": x})["out0"], x @ weight.T, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
