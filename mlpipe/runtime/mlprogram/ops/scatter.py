@@ -9,6 +9,7 @@ import numpy as np
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
 from mlpipe.runtime.mlprogram.ops.gather import not_negative
+from mlpipe.runtime.mlprogram.ops.sizes import size_of, vector
 from mlpipe.runtime.mlprogram.ops.slicing import slice_by_index
 from mlpipe.runtime.mlprogram.values import Tensor
 
@@ -81,29 +82,31 @@ def slice_update(
 
 
 def _along_axis(build: Build, data: Tensor, indices: str, updates: Tensor, axis: int, mode: str) -> str:
-    return _combined(build, "ScatterElements", data, indices, updates, mode, axis=axis)
+    return _combined(build, "ScatterElements", data, indices, updates.name, mode, axis=axis)
 
 
 def _slices(build: Build, data: Tensor, indices: str, updates: Tensor, axis: int, mode: str) -> str:
     where = data.axis(axis)
     along = build.add("Reshape", indices, build.int64(*(-1 if index == where else 1 for index in range(data.rank))))
-    spread = build.add("Expand", along, build.graph.shape_value(updates.name))
-    return _along_axis(build, data, spread, updates, where, mode)
+    # The dimensions of the indices stand in place of the axis.
+    flat = build.add("Reshape", updates, vector(build, *[0] * where, -1, *(size_of(build, data, axis) for axis in range(where + 1, data.rank))))
+    spread = build.add("Expand", along, build.graph.shape_value(flat))
+    return _combined(build, "ScatterElements", data, spread, flat, mode, axis=where)
 
 
 def _tuples(build: Build, data: Tensor, indices: str, updates: Tensor, mode: str) -> str:
-    return _combined(build, "ScatterND", data, build.graph.cast(indices, np.int64), updates, mode)
+    return _combined(build, "ScatterND", data, build.graph.cast(indices, np.int64), updates.name, mode)
 
 
-def _combined(build: Build, onnx_op: str, data: Tensor, indices: str, updates: Tensor, mode: str, **attributes: int) -> str:
+def _combined(build: Build, onnx_op: str, data: Tensor, indices: str, updates: str, mode: str, **attributes: int) -> str:
     if mode not in MODES:
         raise UnsupportedLayerError(f"mode {mode!r} is not known")
     attributes_and_mode: dict[str, Any] = {**attributes, "reduction": MODES[mode]}
     if mode != "div":
-        signed = build.add("Neg", updates) if mode == "sub" else updates.name
+        signed = build.add("Neg", updates) if mode == "sub" else updates
         return build.add(onnx_op, data, indices, signed, **attributes_and_mode)
     # In float64 products of integers are exact where their quotient is not 0; fractions are cut off, as real_div does.
     kind = np.float32 if data.is_float else np.float64
     ones = build.add("Expand", build.graph.constant(1, kind), build.graph.shape_value(data.name))
-    divisors = build.add(onnx_op, ones, indices, build.graph.cast(updates.name, kind), **attributes_and_mode)
+    divisors = build.add(onnx_op, ones, indices, build.graph.cast(updates, kind), **attributes_and_mode)
     return build.add("Div", build.graph.cast(data.name, kind), divisors)

@@ -32,6 +32,20 @@ def test_scatter(run, mode, data) -> None:
     np.testing.assert_allclose(result, combine(data, (slice(None), indices), updates, mode), rtol=1e-6)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("indices", [np.asarray([[0, 2], [1, 0]], np.int32), np.int32(2)], ids=["matrix", "single"])
+def test_scatter_with_indices_of_other_ranks(run, indices, axis) -> None:
+    data = RANDOM.standard_normal((3, 4, 5)).astype(np.float32)
+    where = axis % 3
+    updates = RANDOM.standard_normal((*data.shape[:where], *np.shape(indices), *data.shape[where + 1 :])).astype(np.float32)
+    expected = data.copy()
+    for place in np.ndindex(np.shape(indices)):
+        target = (slice(None),) * where
+        expected[(*target, indices[place])] += updates[(*target, *place)]
+    (result,) = run(lambda mb, x, u: mb.scatter(data=x, indices=indices, updates=u, axis=axis, mode="add"), {"x": data, "u": updates})
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("mode", [*UFUNCS, "update"])
 def test_scatter_along_axis(run, mode) -> None:
     indices = np.asarray([[3, 0, 1, 2, 0], [1, 2, 0, 3, 3]], np.int32)
