@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from mlpipe.analysis.prediction.pixels import pixels_for
 from mlpipe.errors import RecipeError, SampleUnreadable
 from mlpipe.recipe.schema.compare import Samples
 from mlpipe.runtime.features import Feature
-from mlpipe.samples.arrays import array_keys, open_array
+from mlpipe.samples.arrays import array_keys
 
 if TYPE_CHECKING:
     from mlpipe.samples.ports import Array
@@ -103,27 +105,26 @@ def _located(location: str) -> tuple[Path | None, str | None]:
     if Path(location).is_file():
         return Path(location), None
     name, separator, key = location.rpartition(":")
-    if separator and name.lower().endswith(".npz") and Path(name).is_file():
+    if separator and key and name.lower().endswith(".npz") and Path(name).is_file():
         return Path(name), key
     return None, None
 
 
 def _array_file(feature: Feature, path: Path, key: str | None) -> Array:
     keys = array_keys(path)
-    if keys is not None and key is None:
-        key = keys[0] if len(keys) == 1 else feature.name
-        if key not in keys:
+    if keys is None:
+        wanted = None
+    else:
+        wanted = key or (keys[0] if len(keys) == 1 else feature.name)
+        if wanted not in keys:
             fix = f"name one of them: {path}:{keys[0]}" if keys else None
-            raise SampleUnreadable(f"{path.name} has no array {key!r}", why=f"its arrays are {', '.join(keys) or 'none'}", fix=fix)
+            raise SampleUnreadable(f"{path.name} has no array {wanted!r}", why=f"its arrays are {', '.join(keys) or 'none'}", fix=fix)
     try:
-        if key is None:
+        if wanted is None:
             return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
         with np.load(path, allow_pickle=False) as arrays:
-            return np.asarray(arrays[key])
-    except KeyError:
-        open_array(path, key)
-        raise
-    except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
+            return np.asarray(arrays[wanted])
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         raise SampleUnreadable(f"{path.name} is damaged, or holds no numbers", why=str(error)) from error
 
 
