@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,18 @@ ERRORS_ONLY = 3
 class Executable:
     """A graph in an ONNX Runtime session."""
 
-    def __init__(self, graph: Graph, *, threads: int = 1, optimized_model: Path | None = None) -> None:
-        """Build the session. `optimized_model` receives what ONNX Runtime made of the graph, for those who want to look."""
+    def __init__(self, graph: Graph, *, threads: int = 1, prepack: bool = True, optimized_model: Path | None = None) -> None:
+        """Build the session. `prepack` also holds the weights as the kernels want them, which is faster and takes their size once more.
+
+        `optimized_model` receives what ONNX Runtime made of the graph, for those who want to look.
+        """
         graph = simplified(graph)
-        rounded = optimised_before_rounding(graph, lambda model, external, path: _session(model, external, threads, path))
-        if rounded is None:
-            self._session: Any = _session(*to_onnx(graph), threads, optimized_model)
-        else:
-            self._session = _session(rounded, {}, threads, optimized_model, optimised=True)
+        build = partial(_session, threads=threads, prepack=prepack)
+        rounded = optimised_before_rounding(graph, build) if prepack else None
+        model, external = to_onnx(graph) if rounded is None else (rounded, {})
+        # The session reads the constants where they are, so they have to stay.
+        self._constants = external
+        self._session: Any = build(model, external, optimized_model, optimised=rounded is not None)
         self.inputs = tuple(graph.inputs)
         self.outputs = tuple(graph.outputs)
 
@@ -47,8 +52,8 @@ class Executable:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def _session(model: Any, external: Mapping[str, np.ndarray], threads: int, optimized_model: Path | None, *, optimised: bool = False) -> Any:
-    """Return an inference session of an onnx model and the constants beside it."""
+def _session(model: Any, external: Mapping[str, np.ndarray], optimized_model: Path | None, *, threads: int, prepack: bool, optimised: bool = False) -> Any:
+    """Return an inference session of an onnx model and the constants beside it, which must live as long as it does."""
     onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
@@ -57,15 +62,19 @@ def _session(model: Any, external: Mapping[str, np.ndarray], threads: int, optim
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_DISABLE_ALL if optimised else levels.ORT_ENABLE_ALL
+    # Beyond the extended level, weights of convolutions are laid out anew.
+    options.graph_optimization_level = levels.ORT_DISABLE_ALL if optimised else levels.ORT_ENABLE_ALL if prepack else levels.ORT_ENABLE_EXTENDED
+    options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
     # Threads that spin while they wait win nothing here and cost a loaded machine dearly.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # Float16 rounding is made of casts: none of them may go (tests hold this).
     options.add_session_config_entry("optimization.enable_cast_chain_elimination", "0")
     if external:
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in external.values()]
-        options.add_external_initializers(list(external), values)
+        # As the contents of files, which are not copied: values handed over as such would be.
+        options.add_session_config_entry("session.use_external_initializer_file_buffers_directly", "1")
+        buffers = [value.reshape(-1).view(np.uint8) for value in external.values()]
+        options.add_external_initializers_from_files_in_memory(list(external), buffers, [len(buffer) for buffer in buffers])
     if optimized_model is not None:
         options.optimized_model_filepath = str(optimized_model)
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

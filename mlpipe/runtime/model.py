@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from mlpipe.errors import NotExecutable
+from mlpipe.errors import InvalidInput, NotExecutable
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.features import Feature, interface
@@ -26,11 +26,12 @@ from mlpipe.runtime.taps import Taps, choose
 class RuntimeModel:
     """A Core ML model on ONNX Runtime. Made by `load_model`."""
 
-    def __init__(self, file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None) -> None:
+    def __init__(self, file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None, *, prepack: bool = True) -> None:
         """Read the interface. The model is lowered and compiled at its first prediction, or by `load_model`."""
         self._file = file
         self._precision = precision
         self._threads = threads
+        self._prepack = prepack
         self._ready: tuple[Lowered, Executable] | None = None
         self._interface = interface(file.spec, function_name)
 
@@ -74,8 +75,8 @@ class RuntimeModel:
         """
         if self._ready is None:
             lowered = self._lower()
-            # The graph is not kept: the session has weights of its own.
-            self._ready = replace(lowered, graph=Graph()), Executable(lowered.graph, threads=self._threads)
+            # The graph is not kept, with it go the constants that optimisation has replaced.
+            self._ready = replace(lowered, graph=Graph()), Executable(lowered.graph, threads=self._threads, prepack=self._prepack)
 
     @property
     def layers(self) -> tuple[LayerValue, ...]:
@@ -104,13 +105,23 @@ class RuntimeModel:
 
     def computed_in(self, precision: Precision) -> RuntimeModel:
         """Return the same function of the same file in another precision."""
-        return RuntimeModel(self._file, precision, self._threads, self.function_name)
+        return RuntimeModel(self._file, precision, self._threads, self.function_name, prepack=self._prepack)
 
-    def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]:
-        """Return every output as coremltools' `MLModel.predict` does, for arrays and Pillow images by input name.
+    @overload
+    def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]: ...
+
+    @overload
+    def predict(self, feed: Sequence[Mapping[str, Any]], state: None = None) -> list[dict[str, Any]]: ...
+
+    def predict(self, feed: Mapping[str, Any] | Sequence[Mapping[str, Any]], state: RuntimeState | None = None) -> dict[str, Any] | list[dict[str, Any]]:
+        """Return every output as coremltools' `MLModel.predict` does, for arrays and Pillow images by input name; of several feeds a list of such.
 
         A stateful model reads `state` and leaves its new values there. Errors: InvalidInput; NotExecutable.
         """
+        if not isinstance(feed, Mapping):
+            if state is not None:
+                raise InvalidInput("several feeds do not share a state", fix="predict them one after the other")
+            return [self.predict(each) for each in feed]
         values, classifier = self._run(feed, state)
         return as_features(self.outputs, values, classifier)
 
@@ -143,24 +154,24 @@ class RuntimeModel:
         return values, lowered.classifier
 
 
-def load_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None) -> RuntimeModel:
+def load_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None, prepack: bool = True) -> RuntimeModel:
     """Return the Core ML model in a `.mlmodel` or `.mlpackage`, ready to predict.
 
     `precision` is `float32`, or `float16`: rounded after every op that is declared in float16. `function_name` chooses one of several
-    functions; None is the model's default.
+    functions; None is the model's default. Without `prepack` weights are held once: less memory, slower predictions.
     Errors: ModelFileInvalid; InvalidInput for a function that it does not have; NotExecutable, with every layer that cannot be executed.
     """
-    model = open_model(path, precision=precision, threads=threads, function_name=function_name)
+    model = open_model(path, precision=precision, threads=threads, function_name=function_name, prepack=prepack)
     model.compile()
     return model
 
 
-def open_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None) -> RuntimeModel:
+def open_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None, prepack: bool = True) -> RuntimeModel:
     """Return a model whose interface and unsupported layers can be asked, whether or not it can be executed.
 
     Errors: ModelFileInvalid; InvalidInput for a function that it does not have.
     """
-    return RuntimeModel(read_model(path), Precision(precision), threads, function_name)
+    return RuntimeModel(read_model(path), Precision(precision), threads, function_name, prepack=prepack)
 
 
 def lower(file: ModelFile, precision: Precision, function_name: str | None = None) -> tuple[Lowered | None, list[Unsupported]]:

@@ -17,7 +17,7 @@ INLINE_BYTES = 1024
 
 
 def to_onnx(graph: Graph) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    """Return the model and the constants that it names as external, which the session is handed as arrays."""
+    """Return the model and the constants that it names as external, each a file of its own, contiguous, which the session is handed as arrays."""
     from onnx import helper
 
     external: dict[str, np.ndarray] = {}
@@ -60,7 +60,7 @@ def _initializer(name: str, value: np.ndarray, external: dict[str, np.ndarray]) 
 
     if value.nbytes <= INLINE_BYTES:
         return tensor_proto(name, value)
-    external[name] = value
+    external[name] = np.ascontiguousarray(value)
     tensor = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(value.dtype), dims=value.shape, data_location=TensorProto.EXTERNAL)
     fields: dict[str, Any] = {"location": name, "offset": 0, "length": value.nbytes}
     for key, entry in fields.items():
