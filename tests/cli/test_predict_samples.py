@@ -1,0 +1,133 @@
+"""`mlpipe predict --samples`: many predictions, from folders, globs and array files, each bad sample by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlpipe.exit_codes import ExitCode
+
+ROWS = np.random.default_rng(1).integers(0, 200, (5, 3)).astype(np.float32)
+FIXED = ("-i", "y=[1, 1, 1]", "-i", "n=[0]")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Return a folder of pictures, each with one strongest colour, and files that are none."""
+    made = tmp_path / "pictures"
+    for name, color in (("a/red.png", 0), ("a/green.png", 1), ("b/blue.png", 2)):
+        pixels = np.full((4, 6, 3), 10, np.uint8)
+        pixels[:, :, color] = 200
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(made / name)
+    (made / "labels.csv").write_text("file,label\n")
+    (made / ".hidden.png").write_text("")
+    return made
+
+
+def test_a_folder_of_pictures(pictures: Path, photo: Path, mlpipe: Any) -> None:
+    said = mlpipe("predict", photo, "--samples", pictures)
+    assert said.code is ExitCode.DONE
+    assert [line for line in said.out.splitlines() if line.endswith(".png:")] == ["a/green.png:", "a/red.png:", "b/blue.png:"]
+    assert [line.split()[-1] for line in said.out.splitlines() if "label" in line] == ["green", "red", "blue"]
+    assert said.err.splitlines() == ["note: passed over, neither images nor arrays: labels.csv"]
+    (found,) = mlpipe("predict", photo, "--samples", pictures / "a" / "*.png", "--limit", 1, "--json").json["samples"]
+    assert (found["sample"], found["outputs"]["label"]["values"]) == ("green.png", "green")
+
+
+def test_a_bad_sample_is_named_and_the_others_go_on(pictures: Path, photo: Path, mlpipe: Any, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(pictures / "b" / "size.png")
+    (pictures / "b" / "broken.png").write_text("no picture")
+    said = mlpipe("predict", photo, "--samples", pictures, "-o", tmp_path / "out.npz")
+    assert said.code is ExitCode.STEP_FAILED
+    assert "b/broken.png: broken.png cannot be read as an image" in said.err
+    assert "b/size.png: size.png: the image is 5 x 5 (height x width), the model takes 4 x 6; say --fit" in said.err
+    assert said.err.splitlines()[-1] == "2 of 5 samples failed"
+    assert "label   blue" in said.out
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert (arrays["samples"].tolist(), arrays["label"].tolist()) == (["a/green.png", "a/red.png", "b/blue.png"], ["green", "red", "blue"])
+        assert arrays["shares"].shape == (3, 3)
+    found = mlpipe("predict", photo, "--samples", pictures, "--json").json
+    assert (found["failed"], [entry["sample"] for entry in found["samples"] if "error" in entry]) == (2, ["b/broken.png", "b/size.png"])
+
+
+@pytest.mark.parametrize("name", ["rows.npz", "rows.npz:x", "rows.npy", "one.npz"])
+def test_an_array_file_has_samples_along_its_first_axis(name: str, vectors: Path, tmp_path: Path, mlpipe: Any) -> None:
+    np.savez(tmp_path / "rows.npz", x=ROWS, labels=np.arange(5))
+    np.savez(tmp_path / "one.npz", anything=ROWS)
+    np.save(tmp_path / "rows.npy", ROWS)
+    said = mlpipe("predict", vectors, "--samples", f"{tmp_path / name}", *FIXED, "-o", tmp_path / "out.npz")
+    assert said.code is ExitCode.DONE, said
+    with np.load(tmp_path / "out.npz") as arrays:
+        np.testing.assert_array_equal(arrays["total"], ROWS + 1)
+        assert arrays["samples"].tolist() == ["0", "1", "2", "3", "4"]
+
+
+def test_an_array_file_feeds_several_inputs(vectors: Path, tmp_path: Path, mlpipe: Any) -> None:
+    np.savez(tmp_path / "all.npz", x=ROWS, y=ROWS * 2, n=np.arange(5)[:, None])
+    mlpipe("predict", vectors, "--samples", tmp_path / "all.npz", "--limit", 3, "-o", tmp_path / "out.json")
+    written = json.loads((tmp_path / "out.json").read_text())["samples"]
+    assert [entry["outputs"]["count"] for entry in written] == [[0], [1], [2]]
+    assert [entry["outputs"]["total"] for entry in written] == (ROWS[:3] * 3).tolist()
+
+
+def test_rows_without_the_batch_axis_get_it(planes: Path, tmp_path: Path, mlpipe: Any) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 3, 4, 6)).astype(np.float32)
+    for rows in (values, values[:, None]):
+        np.save(tmp_path / "rows.npy", rows)
+        assert mlpipe("predict", planes, "--samples", tmp_path / "rows.npy", "-o", tmp_path / "out.npz").code is ExitCode.DONE
+        np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["doubled"], values[:, None] * 2)
+
+
+def test_a_folder_of_arrays_has_a_file_a_sample(vectors: Path, tmp_path: Path, mlpipe: Any) -> None:
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    for number, row in enumerate(ROWS[:2]):
+        np.savez(folder / f"{number}.npz", x=row, y=row, n=[number])
+    assert mlpipe("predict", vectors, "--samples", folder, "-o", tmp_path / "out").code is ExitCode.DONE
+    for number, row in enumerate(ROWS[:2]):
+        np.testing.assert_array_equal(np.load(tmp_path / "out" / f"{number}.npz" / "total.npy"), row * 2)
+
+
+def test_pictures_go_out_as_they_came_in(pictures: Path, style: Path, tmp_path: Path, mlpipe: Any) -> None:
+    assert mlpipe("predict", style, "--samples", pictures, "-o", tmp_path / "out").code is ExitCode.DONE
+    for name in ("a/red.png", "b/blue.png"):
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / name / "stylized.png")), np.asarray(Image.open(pictures / name)))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code", "words"),
+    [
+        ({"x": ROWS}, ExitCode.STEP_FAILED, "has no array 'y'"),
+        ({"x": ROWS, "y": ROWS[:2], "n": np.zeros((5, 1), np.int32)}, ExitCode.STEP_FAILED, "different numbers of samples (x 5, y 2, n 5)"),
+        ({"x": ROWS[:, :2], "y": ROWS, "n": np.zeros((5, 1), np.int32)}, ExitCode.STEP_FAILED, "has samples of shape [2]"),
+        ({"x": ROWS, "y": ROWS, "n": np.full((5, 1), 0.5)}, ExitCode.STEP_FAILED, "5 of 5 samples failed"),
+        ({"x": np.asarray(["a"]), "y": ROWS, "n": ROWS}, ExitCode.STEP_FAILED, "not numbers"),
+    ],
+)
+def test_an_array_file_that_does_not_fit(arrays: dict[str, np.ndarray], code: ExitCode, words: str, vectors: Path, tmp_path: Path, mlpipe: Any) -> None:
+    np.savez(tmp_path / "rows.npz", **arrays)
+    said = mlpipe("predict", vectors, "--samples", tmp_path / "rows.npz")
+    assert (said.code, words in said.err) == (code, True), said
+
+
+def test_pictures_for_a_model_of_several_inputs_say_what_to_do(pictures: Path, vectors: Path, mlpipe: Any) -> None:
+    said = mlpipe("predict", vectors, "--samples", pictures)
+    assert said.code is ExitCode.STEP_FAILED
+    assert "the model takes 'x', 'y', 'n'" in said.err
+    assert "give the others with --input" in said.err
+
+
+def test_an_npz_cannot_hold_outputs_of_several_shapes(style: Path, tmp_path: Path, mlpipe: Any) -> None:
+    folder = tmp_path / "sizes"
+    folder.mkdir()
+    for size in (3, 5):
+        Image.fromarray(np.zeros((size, size, 3), np.uint8)).save(folder / f"{size}.png")
+    said = mlpipe("predict", style, "--samples", folder, "-o", tmp_path / "out.npz")
+    assert (said.code, "'stylized' has different shapes" in said.err) == (ExitCode.RECIPE_WRONG, True)
+    assert mlpipe("predict", style, "--samples", folder, "-o", tmp_path / "out.json").code is ExitCode.DONE
