@@ -11,6 +11,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -27,11 +28,12 @@ ENVIRONMENT = {
     "RUN_BACKWARD_COMPATIBILITY": "1",
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONPATH": str(HERE),
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
     "OMP_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_USE_LEGACY_KERAS": "0",
+    # The suite is written for Keras 2, which lives on in this package.
+    "TF_USE_LEGACY_KERAS": "1" if importlib.util.find_spec("tf_keras") else "0",
 }
 """All operator sets, also in float32, whose tolerance of 1e-4 means something; and whatever else could make two runs differ."""
 
@@ -42,24 +44,27 @@ ATTEMPTS = 20
 """A test that takes its process down is counted, and the shard goes on behind it."""
 
 
-def run_shard(suite: str, shard: str, results: Path, *, backend: str = "mlprogram", precision: str = "float32", retry: bool = False) -> None:
-    """Run one shard of one suite; the results are appended to the file."""
+def run_shard(
+    target: str, shard: str, results: Path, *, backend: str = "mlprogram", precision: str = "float32", retry: bool = False, without: Sequence[str] = ()
+) -> None:
+    """Run one shard of the tests in a package, or in a file; the results are appended to the file. `without` names packages to do without."""
     installed = importlib.util.find_spec("coremltools")
     assert installed is not None
     assert installed.submodule_search_locations
     packages = Path(next(iter(installed.submodule_search_locations))).parent
     results.parent.mkdir(parents=True, exist_ok=True)
     options = ["--shard", shard, "--backend", backend, "--precision", precision, "--results", str(results.resolve())]
+    options += [f"--without={package}" for package in without]
     # pytest gets an empty configuration and the folder of packages as its root: neither mlpipe's own settings nor the place of the tests matter.
     plain = ["-c", os.devnull, f"--rootdir={packages}", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore", "--tb=short", "-q", "--no-header"]
     command = [sys.executable, "-m", "pytest", "-p", "oracle.plugin", *plain, "--continue-on-collection-errors", f"--timeout={SECONDS_A_TEST}", *options]
     with results.with_suffix(".log").open("a") as log:
         for attempt in range(ATTEMPTS):
             again = ["--retry"] if retry and attempt == 0 else []
-            ended = subprocess.run([*command, *again, "--pyargs", SUITES[suite]], env=os.environ | ENVIRONMENT, stdout=log, stderr=log, check=False)
+            ended = subprocess.run([*command, *again, "--pyargs", target], env=os.environ | ENVIRONMENT, stdout=log, stderr=log, check=False)
             if ended.returncode in PASSED_OR_FAILED:
                 return
-    raise RuntimeError(f"shard {shard} of {suite} did not end: see {results.with_suffix('.log')}")
+    raise RuntimeError(f"shard {shard} of {target} did not end: see {results.with_suffix('.log')}")
 
 
 def main() -> None:
@@ -77,7 +82,7 @@ def main() -> None:
     for number in range(int(first), int(last or first) + 1):
         for suite in chosen.suites:
             file = chosen.folder / f"{suite}-{chosen.backend}-{number}of{count}.jsonl"
-            run_shard(suite, f"{number}/{count}", file, backend=chosen.backend, precision=chosen.precision, retry=chosen.retry)
+            run_shard(SUITES[suite], f"{number}/{count}", file, backend=chosen.backend, precision=chosen.precision, retry=chosen.retry)
             print(f"{file.name} done", flush=True)
 
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from mlpipe.errors import MlpipeError, NotExecutable
+from mlpipe.errors import InvalidInput, MlpipeError, NotExecutable
 from oracle.record import RECORD
+from oracle.wording import refusal
 
 NEWEST_SPECIFICATION = 10
 MODULE = "coremltools.libcoremlpython"
+COMPILED = ".mlmodelc"
+
+
+NOT_REACHABLE = "has no counterpart off a Mac"
 
 
 class NotReachableError(RuntimeError):
-    """The test asks for a part of Apple's framework that has no counterpart here."""
+    """The test asks for a part of Apple's framework that is no prediction."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} {NOT_REACHABLE}")
 
 
 class StateProxy:
@@ -40,14 +51,15 @@ class ModelProxy:
         import mlpipe
 
         if asset is not None:
-            raise NotReachableError("MLModelAsset: models compiled in memory are Apple's")
+            raise NotReachableError("MLModelAsset")
+        self._path = Path(path)
         self._model: Any = None
         self._failure: Exception | None = None
         options = {"precision": RECORD.precision}
         if function_name and "function_name" in inspect.signature(mlpipe.load_model).parameters:
             options["function_name"] = function_name
         try:
-            self._model = mlpipe.load_model(path, **options)
+            self._model = mlpipe.load_model(_uncompiled(self._path), **options)
         except Exception as error:  # noqa: BLE001
             # Many tests convert and never predict: what stands in the way of a prediction is raised when one is asked for.
             self._failure = error
@@ -78,13 +90,17 @@ class ModelProxy:
         RECORD.model_kind(model)
         types = {feature.name: feature.dtype for feature in model.inputs if feature.kind == "array"}
         arrays = {name: _as_declared(value, types.get(name, "")) for name, value in feed.items()}
-        return model.predict(arrays) if state is None else model.predict(arrays, state=state.state)
+        try:
+            return model.predict(arrays) if state is None else model.predict(arrays, state=state.state)
+        except InvalidInput as error:
+            raise InvalidInput(refusal(model.inputs, arrays, str(error))) from error
 
     def get_compiled_model_path(self) -> str:
-        raise NotReachableError("get_compiled_model_path: mlmodelc is made by Apple's compiler")
+        """Return the folder of the "compiled" model."""
+        return self.compileModel(str(self._path))
 
     def get_load_duration_in_nano_seconds(self) -> int:
-        raise NotReachableError("get_load_duration_in_nano_seconds: Apple's timing")
+        raise NotReachableError("the time of loading or predicting")
 
     get_last_predict_duration_in_nano_seconds = get_load_duration_in_nano_seconds
 
@@ -94,15 +110,20 @@ class ModelProxy:
 
     @staticmethod
     def auto_set_specification_version(_specification: bytes) -> bytes:
-        raise NotReachableError("auto_set_specification_version: part of Apple's framework")
+        raise NotReachableError("auto_set_specification_version")
 
     @staticmethod
-    def compileModel(_path: str) -> str:  # noqa: N802
-        raise NotReachableError("compileModel: Apple's compiler")
+    def compileModel(path: str) -> str:  # noqa: N802
+        """Return a folder that stands for the compiled model: it holds the model as it was."""
+        compiled = Path(tempfile.mkdtemp()) / (Path(path).stem + COMPILED)
+        compiled.mkdir()
+        copy = shutil.copytree if Path(path).is_dir() else shutil.copyfile
+        copy(path, compiled / Path(path).name)
+        return str(compiled)
 
     @staticmethod
     def _unreachable(*_arguments: Any) -> Any:
-        raise NotReachableError("compute devices, compute plans and model structures are Apple's")
+        raise NotReachableError("a compute device, compute plan or model structure")
 
     get_available_compute_devices = get_all_compute_devices = _unreachable
     get_model_structure = get_compute_plan = _unreachable
@@ -116,6 +137,11 @@ def synthetic_module() -> ModuleType:
     for name in ("_MLModelAssetProxy", "_MLComputePlanProxy", "_MLCPUComputeDeviceProxy", "_MLGPUComputeDeviceProxy", "_MLNeuralEngineComputeDeviceProxy"):
         setattr(module, name, type(name, (), {}))
     return module
+
+
+def _uncompiled(path: Path) -> Path:
+    """Return the model inside a folder that `compileModel` made, and every other path as it is."""
+    return next(path.glob("*.mlpackage"), None) or next(path.glob("*.mlmodel")) if path.suffix == COMPILED else path
 
 
 def _as_declared(value: Any, dtype: str) -> Any:
@@ -132,8 +158,7 @@ def _watched(action: Callable[[], Any]) -> Any:
         raise RuntimeError(str(error)) from error
     except MlpipeError as error:
         RECORD.refused(_without_path(error))
-        # The framework's own words, which some tests look for.
-        raise RuntimeError(f"Unable to compute the prediction using ML Program: {error}") from error
+        raise RuntimeError(str(error)) from error
     except Exception as error:
         RECORD.crashed(error)
         raise

@@ -6,8 +6,11 @@ it stopped, and a test that took the process down is known by its start without 
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle import numpy_names, pretend_macos
+from oracle import no_network, numpy_names, pretend_macos
 from oracle.identity import backend_name, in_shard, readable, seed, test_id, without_addresses
 from oracle.outcome import FAILURES, outcome_of
 from oracle.record import RECORD
 from oracle.results import read_results
 
+no_network.install()
 numpy_names.install()
 pretend_macos.install()
 
@@ -31,11 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--shard", default="0/1", help="i/n: the tests whose id's hash is i modulo n")
     group.addoption("--backend", default="all", choices=("all", "mlprogram", "neuralnetwork"))
     group.addoption("--precision", default="float32", choices=("float32", "float16"))
+    group.addoption("--without", action="append", default=[], help="a package that counts as not installed")
     group.addoption("--retry", action="store_true", help="run tests again whose last result is a failure")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     RECORD.precision = config.getoption("--precision")
+    for package in config.getoption("--without"):
+        sys.modules[package] = None  # type: ignore[assignment] # what import takes for absent
     config.pluginmanager.register(_Results(config.getoption("--results"), retry=config.getoption("--retry")), "mlpipe-results")
 
 
@@ -49,7 +56,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     results: _Results = config.pluginmanager.get_plugin("mlpipe-results")
     shard, backend = config.getoption("--shard"), config.getoption("--backend")
     fitting = (item for item in items if backend in ("all", backend_name(item)))
-    items[:] = [item for item in fitting if in_shard(test_id(item), shard) and test_id(item) not in results.done]
+    everything = list(fitting)
+    results.note_collected(len(everything))
+    items[:] = [item for item in everything if in_shard(test_id(item), shard) and test_id(item) not in results.done]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run coroutines: the suite relies on a plugin that does."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
+    return True
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Call the `setup` of a test class, and its `teardown` afterwards: pytest did until version 8, and the suite relies on it."""
+    outcome = yield
+    instance = getattr(item, "instance", None)
+    if outcome.exception is None and hasattr(instance, "setup"):
+        instance.setup()
+        if hasattr(instance, "teardown"):
+            item.addfinalizer(instance.teardown)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -59,13 +88,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 def _seed(number: int) -> None:
-    import sys
-
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002 - the suite draws from numpy's global generator
-    if "torch" in sys.modules:
+    if sys.modules.get("torch"):
         sys.modules["torch"].manual_seed(number)
-    if "tensorflow" in sys.modules:
+    if sys.modules.get("tensorflow"):
         sys.modules["tensorflow"].random.set_seed(number)
 
 
@@ -81,6 +108,10 @@ class _Results:
         with self._file.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
+    def note_collected(self, count: int) -> None:
+        """Note how many tests the suite has in all shards together."""
+        self._write({"collected": count})
+
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         name = test_id(item)
@@ -94,7 +125,7 @@ class _Results:
         self._reports.append(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        name = report.nodeid.replace("/", ".")
+        name = test_id(report)
         if report.outcome == "passed" or name in self.done:
             return
         outcome = "not collected"
