@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from mlpipe.errors import NotExecutable
+
 RANDOM = np.random.default_rng(5)
 
 
@@ -62,7 +64,8 @@ CONV = {
 
 @pytest.mark.parametrize("case", CONV)
 @pytest.mark.parametrize("with_bias", [True, False], ids=["bias", "no bias"])
-def test_conv(run, case, with_bias) -> None:
+@pytest.mark.parametrize("sizes", ["fixed", "varying"])
+def test_conv(run, run_varying, case, with_bias, sizes) -> None:
     shape, weight_shape, parameters = CONV[case]
     x, weight = RANDOM.standard_normal(shape).astype(np.float32), RANDOM.standard_normal(weight_shape).astype(np.float32)
     bias = RANDOM.standard_normal(weight_shape[0]).astype(np.float32) if with_bias else None
@@ -76,7 +79,11 @@ def test_conv(run, case, with_bias) -> None:
     if bias is not None:
         expected += bias.reshape(-1, *[1] * spatial)
         parameters = {**parameters, "bias": bias}
-    (result,) = run(lambda mb, x: mb.conv(x=x, weight=weight, **parameters), {"x": x})
+
+    def body(mb, x):
+        return mb.conv(x=x, weight=weight, **parameters)
+
+    (result,) = run(body, {"x": x}) if sizes == "fixed" else run_varying(body, {"x": x}, fixed={"x": (1,)})
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -95,6 +102,12 @@ TRANSPOSE = {
     "custom": ((1, 3, 4, 4), (3, 2, 3, 3), {"pad_type": "custom", "pad": [1, 0, 2, 1], "strides": [2, 2]}, [(1, 0), (2, 1)]),
     "same odd crop": ((1, 3, 4, 4), (3, 2, 3, 4), {"pad_type": "same", "strides": [2, 2]}, [(0, 1), (1, 1)]),
     "same smaller kernel": ((1, 3, 4, 4), (3, 2, 1, 2), {"pad_type": "same", "strides": [2, 3]}, [(0, -1), (0, -1)]),
+    "custom output_shape": (
+        (1, 3, 4, 4),
+        (3, 2, 3, 3),
+        {"pad_type": "custom", "pad": [1, 1, 1, 0], "strides": [2, 3], "output_shape": [1, 2, 8, 12]},
+        [(1, 0), (1, -1)],
+    ),
     "same output_shape": ((1, 3, 4, 4), (3, 2, 3, 3), {"pad_type": "same", "strides": [2, 2], "output_shape": [1, 2, 7, 8]}, [(1, 1), (0, 1)]),
     "valid output_shape": ((1, 3, 4, 4), (3, 2, 3, 3), {"pad_type": "valid", "strides": [2, 2], "output_shape": [1, 2, 9, 10]}, [(0, 0), (0, -1)]),
 }
@@ -103,7 +116,8 @@ TRANSPOSE = {
 
 @pytest.mark.parametrize("case", TRANSPOSE)
 @pytest.mark.parametrize("with_bias", [True, False], ids=["bias", "no bias"])
-def test_conv_transpose(run, case, with_bias) -> None:
+@pytest.mark.parametrize("sizes", ["fixed", "varying"])
+def test_conv_transpose(run, run_varying, case, with_bias, sizes) -> None:
     shape, weight_shape, parameters, crops = TRANSPOSE[case]
     x, weight = RANDOM.standard_normal(shape).astype(np.float32), RANDOM.standard_normal(weight_shape).astype(np.float32)
     spatial, groups = len(shape) - 2, parameters.get("groups", 1)
@@ -114,8 +128,46 @@ def test_conv_transpose(run, case, with_bias) -> None:
         bias = RANDOM.standard_normal(weight_shape[1] * groups).astype(np.float32)
         expected = expected + bias.reshape(-1, *[1] * spatial)
         parameters = {**parameters, "bias": bias}
-    (result,) = run(lambda mb, x: mb.conv_transpose(x=x, weight=weight, **parameters), {"x": x})
+
+    def body(mb, x):
+        return mb.conv_transpose(x=x, weight=weight, **parameters)
+
+    # With an output_shape coremltools wants to know the batch.
+    (result,) = run(body, {"x": x}) if sizes == "fixed" else run_varying(body, {"x": x}, fixed={"x": (0, 1)})
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_output_shape_that_no_convolution_has_is_refused(run) -> None:
+    weight = np.ones((3, 2, 3, 3), np.float32)
+    with pytest.raises(NotExecutable, match="smaller than what valid padding gives"):
+        run(lambda mb, x: mb.conv_transpose(x=x, weight=weight, pad_type="valid", output_shape=[1, 2, 5, 6]), {"x": np.ones((1, 3, 4, 4), np.float32)})
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 4), (2, 3, 5)], ids=["2d", "1d"])
+def test_conv_transpose_with_a_weight_that_is_fed(run, shape) -> None:
+    spatial = len(shape) - 2
+    x, weight = RANDOM.standard_normal(shape).astype(np.float32), RANDOM.standard_normal((3, 2, *[3] * spatial)).astype(np.float32)
+    (result,) = run(lambda mb, x, weight: mb.conv_transpose(x=x, weight=weight, strides=[2] * spatial), {"x": x, "weight": weight})
+    np.testing.assert_allclose(result, spread(x, weight, [2] * spatial, [1] * spatial, 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("bits", [8, 3])
+def test_conv_quantized(run, per_channel, bits) -> None:
+    x = RANDOM.standard_normal((1, 2, 5, 5)).astype(np.float32)
+    weight = RANDOM.integers(0, 2**bits, (4, 2, 3, 3)).astype(np.uint8)
+    scale, shift = (np.asarray(values if per_channel else values[:1], np.float32) for values in ([0.5, 0.25, 2, 1], [-1, 3, 0.5, 0]))
+    more = {"quant_scale": scale, "quant_bias": shift, "quantization_type": "linear", "nbits": bits, "pad_type": "same", "strides": [2, 1]}
+    (result,) = run(lambda mb, x: mb.conv_quantized(x=x, weight=weight, bias=np.asarray([1, 2, 3, 200], np.uint8), **more), {"x": x})
+    expected = convolve(x, weight * scale.reshape(-1, 1, 1, 1) + shift.reshape(-1, 1, 1, 1), [(1, 1), (1, 1)], [2, 1], [1, 1], 1)
+    np.testing.assert_allclose(result, expected + np.asarray([1, 2, 3, 200]).reshape(-1, 1, 1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "bits", "why"), [("lut", 8, "no parameter for a table"), ("linear", 2, "do not fit 2 bits")])
+def test_conv_quantized_that_is_not_defined_is_refused(run, kind, bits, why) -> None:
+    parameters = {"quantization_type": kind, "nbits": bits, "quant_scale": np.float32(1), "quant_bias": np.float32(0)}
+    with pytest.raises(NotExecutable, match=why):
+        run(lambda mb, x: mb.conv_quantized(x=x, weight=np.full((1, 1, 1), 9, np.uint8), **parameters), {"x": np.ones((1, 1, 3), np.float32)})
 
 
 def test_the_transpose_of_same_is_the_gradient_of_same(run) -> None:

@@ -40,11 +40,12 @@ def pool(x, op, parameters):
         result = np.zeros((*x.shape[:2], *counts)) if result is None else result
         values = x[window].astype(np.float64)
         if op == "max_pool":
-            result[(..., *place)] = values.max(axis=axes)
+            result[(..., *place)] = values.max(axis=axes, initial=np.finfo(np.float32).min)
         elif op == "l2_pool":
             result[(..., *place)] = np.sqrt((values**2).sum(axis=axes))
         elif parameters.get("exclude_padding_from_average"):
-            result[(..., *place)] = values.mean(axis=axes)
+            with np.errstate(invalid="ignore"):
+                result[(..., *place)] = values.sum(axis=axes) / np.prod(values.shape[2:])
         else:
             result[(..., *place)] = values.sum(axis=axes) / declared
     return result
@@ -58,6 +59,7 @@ SHAPES = {
     "custom": {"kernel_sizes": [3, 3], "strides": [2, 2], "pad_type": "custom", "pad": [1, 0, 2, 1]},
     "ceil": {"kernel_sizes": [2, 3], "strides": [2, 2], "pad_type": "valid", "ceil_mode": True},
     "ceil and pad": {"kernel_sizes": [3, 3], "strides": [2, 2], "pad_type": "custom", "pad": [1, 1, 1, 1], "ceil_mode": True},
+    "pad as large as the window": {"kernel_sizes": [2, 2], "pad_type": "custom", "pad": [1, 2, 2, 3], "strides": [2, 3]},
     "ceil, last window outside": {"kernel_sizes": [2, 2], "strides": [3, 3], "pad_type": "custom", "pad": [1, 1, 1, 1], "ceil_mode": True},
 }
 
@@ -68,9 +70,10 @@ SHAPES = {
     [("max_pool", {}), ("avg_pool", {"exclude_padding_from_average": False}), ("avg_pool", {"exclude_padding_from_average": True}), ("l2_pool", {})],
     ids=["max", "mean with padding", "mean without padding", "l2"],
 )
-def test_pool(run, op, more, shape) -> None:
+@pytest.mark.parametrize("sizes", ["fixed", "varying"])
+def test_pool(run, run_varying, op, more, shape, sizes) -> None:
     parameters = {**SHAPES[shape], **more}
-    (result,) = run(lambda mb, x: getattr(mb, op)(x=x, **parameters), {"x": X})
+    (result,) = (run if sizes == "fixed" else run_varying)(lambda mb, x: getattr(mb, op)(x=x, **parameters), {"x": X})
     np.testing.assert_allclose(result, pool(X, op, parameters), rtol=1e-5, atol=1e-6)
 
 

@@ -210,6 +210,21 @@ def test_the_first_of_equal_elements_comes_first(run) -> None:
     np.testing.assert_array_equal(indices, [[0, 2, 3], [1, 2, 3]])
 
 
+@pytest.mark.parametrize("k", [-1, 4])
+def test_topk_of_all(run, k) -> None:
+    """coremltools cannot write the -1 that its documentation allows."""
+
+    def edit(spec):
+        function = spec.mlProgram.functions["main"]
+        (constant,) = [each for each in function.block_specializations[function.opset].operations if each.outputs[0].name == "topk_0_k_0"]
+        assert list(constant.attributes["val"].immediateValue.tensor.ints.values) == [4]
+        constant.attributes["val"].immediateValue.tensor.ints.values[0] = k
+
+    values, indices = run(lambda mb, x: mb.topk(x=x, k=4, axis=1, ascending=True), {"x": X}, edit=edit)
+    np.testing.assert_array_equal(values, np.sort(X, axis=1))
+    np.testing.assert_array_equal(indices, np.argsort(X, axis=1))
+
+
 @pytest.mark.parametrize("op", ["gather", "gather_along_axis", "gather_nd"])
 def test_negative_indices_count_from_the_end_until_ios16_and_are_refused_after(run, op) -> None:
     indices = np.asarray([[-1, 0], [1, -2]], np.int32)
