@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,25 +11,11 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def oracle(name: str) -> ModuleType:
-    return load(f"mlpipe_test_oracle_{name}", HERE / "oracle" / f"{name}.py")
-
-
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, part: Callable[[str], ModuleType]) -> dict[str, dict]:
     file = tmp_path_factory.mktemp("sample") / "results.jsonl"
-    load("mlpipe_test_run", HERE / "run.py").run_shard(str(HERE / "sample_suite.py"), "0/1", file, without=("tensorflow", "torch"))
-    return {name.rpartition("::")[2]: result for name, result in oracle("results").read_results([file]).items()}
+    part("run").run_shard(str(HERE / "sample_suite.py"), "0/1", file, without=("tensorflow", "torch"))
+    return {name.rpartition("::")[2]: result for name, result in part("oracle.results").read_results([file]).items()}
 
 
 ENDS = {
@@ -60,8 +45,8 @@ def test_every_test_of_the_sample_is_listed(outcomes: dict[str, dict]) -> None:
     assert [name for name, result in outcomes.items() if result.get("float16_tolerance")] == ["test_float16_near"]
 
 
-def test_shards_share_out_all_tests_and_never_change() -> None:
-    identity = oracle("identity")
+def test_shards_share_out_all_tests_and_never_change(part: Callable[[str], ModuleType]) -> None:
+    identity = part("oracle.identity")
     names = [f"module::test[{number}]" for number in range(1000)]
     shards = [[name for name in names if identity.in_shard(name, f"{index}/7")] for index in range(7)]
     assert sorted(name for shard in shards for name in shard) == sorted(names)
@@ -70,3 +55,16 @@ def test_shards_share_out_all_tests_and_never_change() -> None:
     # Written down: results of shards are only comparable while a test stays in its shard and keeps its seed.
     assert [number for number, name in enumerate(names[:10]) if identity.in_shard(name, "0/2")] == [2, 3, 4, 5, 8, 9]
     assert identity.seed("module::test[0]") == 645_516_808
+
+
+def test_a_wrong_output_is_never_explained_away(part: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    known = part("oracle.known")
+    monkeypatch.setattr(known, "known_failures", lambda: {"suite::*": "it is so"})
+    failures = {
+        "suite::a": {"outcome": "wrong output", "reason": "off", "predict_calls": 1},
+        "suite::b": {"outcome": "unsupported", "reason": "no such op", "predict_calls": 1},
+        "suite::c": {"outcome": "failed", "reason": "PyTorch not found", "predict_calls": 0},
+        "other::d": {"outcome": "unsupported", "reason": "no such op", "predict_calls": 1},
+        "other::e": {"outcome": "passed with a prediction", "reason": "", "predict_calls": 1},
+    }
+    assert [line.split(": ")[1] for line in known.unexplained(failures)] == ["suite::a", "other::d"]

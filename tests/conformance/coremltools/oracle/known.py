@@ -7,6 +7,9 @@ from typing import Any
 
 import yaml
 
+from oracle.outcome import FAILURES
+from oracle.reasons import not_runnable
+
 FILE = Path(__file__).parents[1] / "known_failures.yaml"
 
 
@@ -20,3 +23,14 @@ def reason_of(test: str, known: dict[str, str]) -> str | None:
     """Return why a test fails, None where that is not known."""
     fitting = (why for name, why in known.items() if test == name or (name.endswith("*") and test.startswith(name[:-1])))
     return next(fitting, None)
+
+
+def unexplained(results: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the failures that may not be: every wrong output, and whatever the list does not explain."""
+    known = known_failures()
+    found = []
+    for name, result in results.items():
+        failed = result["outcome"] in FAILURES and not_runnable(result) is None
+        if failed and (result["outcome"] == "wrong output" or reason_of(name, known) is None):
+            found.append(f"{result['outcome']}: {name}: {result['reason']}")
+    return found
