@@ -18,6 +18,7 @@ from mlpipe.runtime.neuralnetwork.layers import (
     selection,
     shape,
     slicing,
+    volumes,
 )
 from mlpipe.runtime.neuralnetwork.registry import LAYERS
 
@@ -40,4 +41,5 @@ __all__ = [
     "selection",
     "shape",
     "slicing",
+    "volumes",
 ]
