@@ -43,28 +43,31 @@ class Writer:
 
 
 def mobilenet_v2(model: Any, batch: int) -> bytes:
-    """Return MobileNetV2, channels first. Its layers are read one by one: convolutions, BatchNormalization, ReLU6, additions."""
+    """Return MobileNetV2, its layers read one by one: the input as Keras has it, all else channels first, every padding part of its convolution."""
     writer = Writer()
     values: dict[str, str] = {}
+    pads: dict[str, Any] = {}
     for layer in model.layers:
         kind = type(layer).__name__
-        sources = [] if kind == "InputLayer" else [values[tensor._keras_history.operation.name] for tensor in layer._inbound_nodes[0].input_tensors]  # noqa: SLF001
-        values[layer.name] = _image_layer(writer, kind, layer, sources)
-    return writer.finish("x", (batch, 3, 224, 224), values[model.layers[-1].name])
+        names = [] if kind == "InputLayer" else [tensor._keras_history.operation.name for tensor in layer._inbound_nodes[0].input_tensors]  # noqa: SLF001
+        sources = [values[name] for name in names]
+        if kind == "ZeroPadding2D":
+            values[layer.name], pads[layer.name] = sources[0], layer.padding
+        elif kind in ("Conv2D", "DepthwiseConv2D"):
+            values[layer.name] = _convolution(writer, layer, sources[0], pads.get(names[0]))
+        else:
+            values[layer.name] = _image_layer(writer, kind, layer, sources)
+    return writer.finish("x", (batch, 224, 224, 3), values[model.layers[-1].name])
 
 
 def _image_layer(writer: Writer, kind: str, layer: Any, sources: list[str]) -> str:
     weights = [np.asarray(weight) for weight in layer.get_weights()]
     if kind == "InputLayer":
-        return "x"
-    if kind in ("Conv2D", "DepthwiseConv2D"):
-        return str(_convolution(writer, layer, weights[0], sources[0], depthwise=kind == "DepthwiseConv2D"))
+        return str(writer.add("Transpose", "x", perm=[0, 3, 1, 2]))
     if kind == "BatchNormalization":
         return str(writer.add("BatchNormalization", sources[0], *weights, epsilon=float(layer.epsilon)))
     if kind == "ReLU":
         return str(writer.add("Clip", sources[0], np.asarray(0, np.float32), np.asarray(6, np.float32)))
-    if kind == "ZeroPadding2D":
-        return str(writer.add("Pad", sources[0], np.asarray([0, 0, *[pad[0] for pad in layer.padding], 0, 0, *[pad[1] for pad in layer.padding]])))
     if kind == "Add":
         return str(writer.add("Add", *sources))
     if kind == "GlobalAveragePooling2D":
@@ -74,13 +77,20 @@ def _image_layer(writer: Writer, kind: str, layer: Any, sources: list[str]) -> s
     raise NotImplementedError(kind)
 
 
-def _convolution(writer: Writer, layer: Any, kernel: np.ndarray, source: str, *, depthwise: bool) -> Any:
-    """Keras pads `same` so that the odd element lies at the end, which is ONNX's SAME_UPPER."""
-    attributes: dict[str, Any] = {"strides": list(layer.strides), "auto_pad": "SAME_UPPER" if layer.padding == "same" else "VALID"}
-    if depthwise:
+def _convolution(writer: Writer, layer: Any, source: str, padding: Any) -> str:
+    (kernel,) = (np.asarray(weight) for weight in layer.get_weights())
+    size = kernel.shape[0]
+    if layer.padding == "same":
+        # With a step of 2 Keras pads unevenly; only the first layer has it, and an even input.
+        total = max(size - layer.strides[0], 0)
+        padding = ((total // 2, total - total // 2),) * 2
+    attributes: dict[str, Any] = {"strides": list(layer.strides)}
+    if padding is not None:
+        attributes["pads"] = [before for before, _ in padding] + [after for _, after in padding]
+    if type(layer).__name__ == "DepthwiseConv2D":
         channels = kernel.shape[2]
-        return writer.add("Conv", source, kernel.transpose(2, 3, 0, 1).reshape(channels, 1, *kernel.shape[:2]), group=channels, **attributes)
-    return writer.add("Conv", source, kernel.transpose(3, 2, 0, 1), **attributes)
+        return str(writer.add("Conv", source, kernel.transpose(2, 3, 0, 1).reshape(channels, 1, size, size), group=channels, **attributes))
+    return str(writer.add("Conv", source, kernel.transpose(3, 2, 0, 1), **attributes))
 
 
 def sequence_model(model: Any, shape: tuple[int, int]) -> bytes:

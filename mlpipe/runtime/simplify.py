@@ -1,9 +1,10 @@
-"""Rewrites of a graph that keep every number and let ONNX Runtime fuse more. What the graph shows as its outputs stays what it is."""
+"""Rewrites of a graph that let ONNX Runtime fuse more: every number stays, but for the order in which a mean adds. Outputs are what they were."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -15,6 +16,11 @@ KEEPING_GRID = {"Abs", "Clip", "Concat", "DepthToSpace", "Expand", "Flatten", "G
     *("Relu", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"),
 }
 """Operations whose results hold only numbers of their inputs, their opposites, or zero."""
+
+CLAMPS = ("Relu", "Clip")
+
+POOLED = 1024
+"""Pictures up to this many elements are averaged by a pooling."""
 
 SMALL = 64
 """Constants up to this many elements are looked at."""
@@ -51,8 +57,8 @@ class _Rewriting:
             # The cast to float16 goes too, unless another reads what it gives.
             self._readers[source] += self._readers[node.outputs[0]] - (self._readers[node.inputs[0]] == 1)
             return
-        node = self._as_clip(node) or node
-        if not self._round_after(node):
+        node = self._as_clip(node) or self._as_pooling(node) or node
+        if not self._transpose_after(node) and not self._round_after(node):
             self._keep(node)
 
     def _keep(self, node: Node) -> None:
@@ -112,9 +118,48 @@ class _Rewriting:
         """Return the node that makes a value, where exactly one other reads it."""
         return self._makers.get(name) if name is not None and self._readers[name] == 1 else None
 
+    def _transpose_after(self, node: Node) -> bool:
+        """Clamp before a transposition, which may then find an inverse, or a mean that does not care."""
+        before = self._alone(node.inputs[0]) if node.op in CLAMPS else None
+        if before is None or before.op != "Transpose":
+            return False
+        clamped = self._value_like("clamped", before.inputs[0])
+        self._readers[clamped] = 1
+        self.add(replace(node, inputs=(before.inputs[0], *node.inputs[1:]), outputs=(clamped,)))
+        self._keep(replace(before, inputs=(clamped,), outputs=node.outputs))
+        return True
+
+    def _as_pooling(self, node: Node) -> Node | None:
+        """Return the mean over height and width as the pooling that there is a kernel for in the layout of convolutions."""
+        axes = self.graph.value_of(node.inputs[1]) if node.op == "ReduceMean" and len(node.inputs) == 2 else None
+        if axes is None or node.attributes.get("keepdims", 1):
+            return None
+        before = self._alone(node.inputs[0])
+        transposed = before is not None and before.op == "Transpose"
+        source = before.inputs[0] if before is not None and transposed else node.inputs[0]
+        known = self.graph.type_of(source)
+        if known is None or known.shape is None or len(known.shape) != 4 or known.dtype != np.float32:
+            return None
+        order = before.attributes["perm"] if before is not None and transposed else (0, 1, 2, 3)
+        reduced = {order[axis] for axis in axes.tolist()}
+        kept = [axis for axis in order if axis not in reduced]
+        sizes = [size for size in known.shape[2:] if isinstance(size, int)]
+        # The pooling adds one number after the other: few enough for that to be as exact as a sum by halves.
+        if kept != [0, 1] or len(sizes) != 2 or prod(sizes) > POOLED:
+            return None
+        pooled = self.graph.name("pooled")
+        self.graph.set_type(pooled, np.float32, (*known.shape[:2], 1, 1))
+        self._keep(replace(node, op="GlobalAveragePool", inputs=(source,), outputs=(pooled,), attributes={}))
+        return replace(node, op="Flatten", inputs=(pooled,), attributes={})
+
+    def _value_like(self, hint: str, like: str) -> str:
+        name = self.graph.name(hint)
+        known = self.graph.type_of(like)
+        return name if known is None else self.graph.set_type(name, known.dtype, known.shape)
+
     def _round_after(self, node: Node) -> bool:
         """Round what a clamp gives, not what it takes: the same where its limits are on the grid, and the clamp can join the operation before it."""
-        if node.op not in ("Relu", "Clip") or not all(self._is_on_grid(name) and self.graph.value_of(name) is not None for name in node.inputs[1:] if name):
+        if node.op not in CLAMPS or not all(self._is_on_grid(name) and self.graph.value_of(name) is not None for name in node.inputs[1:] if name):
             return False
         back = self._alone(node.inputs[0])
         source = self._unrounded(back)
@@ -122,11 +167,7 @@ class _Rewriting:
             return False
         (output,) = node.outputs
         there = self._makers[back.inputs[0]]
-        clamped, half = self.graph.name("clamped"), self.graph.name("half")
-        for name, like in ((clamped, source), (half, there.outputs[0])):
-            known = self.graph.type_of(like)
-            if known is not None:
-                self.graph.set_type(name, known.dtype, known.shape)
+        clamped, half = self._value_like("clamped", source), self._value_like("half", there.outputs[0])
         self._keep(replace(node, inputs=(source, *node.inputs[1:]), outputs=(clamped,)))
         self._keep(replace(there, inputs=(clamped,), outputs=(half,)))
         self._keep(replace(back, inputs=(half,), outputs=(output,)))

@@ -121,3 +121,47 @@ def test_what_nothing_needs_goes_and_inputs_stay(graph):
     small = simplified(graph)
     assert ops(small) == {"Abs": 1}
     assert small.inputs == ["x", "unused"]
+
+
+PICTURE = np.random.default_rng(0).standard_normal((2, 3, 5, 4)).astype(np.float32)
+NHWC = (0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("perm", "axes", "keepdims", "left"),
+    [
+        (None, (2, 3), 0, ["GlobalAveragePool", "Flatten"]),
+        (None, (-1, -2), 0, ["GlobalAveragePool", "Flatten"]),
+        (NHWC, (1, 2), 0, ["GlobalAveragePool", "Flatten"]),
+        (NHWC, (2, 3), 0, ["Transpose", "ReduceMean"]),
+        ((1, 0, 2, 3), (2, 3), 0, ["Transpose", "ReduceMean"]),
+        (NHWC, (1, 2), 1, ["Transpose", "ReduceMean"]),
+        (None, (1, 2, 3), 0, ["ReduceMean"]),
+    ],
+)
+def test_a_mean_over_pictures_is_a_pooling(perm, axes, keepdims, left):
+    graph = Graph()
+    value = graph.add_input("x", np.float32, [None, 3, 5, 4])
+    if perm:
+        value = graph.add("Transpose", value, perm=perm)
+    graph.outputs["y"] = graph.add("ReduceMean", value, graph.int64(*axes), keepdims=keepdims)
+    expected = PICTURE.transpose(perm or (0, 1, 2, 3)).astype(np.float64).mean(axes, keepdims=bool(keepdims))
+    np.testing.assert_allclose(Executable(graph).run({"x": PICTURE})["y"], expected, rtol=1e-5, atol=1e-6)
+    assert [node.op for node in simplified(graph).nodes] == left
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 64, 64), (None, None, None, None)])
+def test_a_mean_over_many_or_unknown_elements_stays(shape):
+    graph = Graph()
+    graph.outputs["y"] = graph.add("ReduceMean", graph.add_input("x", np.float32, shape), graph.int64(2, 3), keepdims=0)
+    assert ops(simplified(graph)) == {"ReduceMean": 1}
+
+
+def test_clamps_go_before_transpositions_and_rounding_behind_both():
+    graph = Graph()
+    value = rounded(graph, graph.add_input("x", np.float32, PICTURE.shape))
+    value = graph.add("Relu", graph.add("Transpose", value, perm=NHWC))
+    graph.outputs["y"] = graph.add("ReduceMean", value, graph.int64(1, 2), keepdims=0)
+    expected = np.maximum(half_grid(PICTURE), 0).mean((2, 3))
+    np.testing.assert_allclose(Executable(graph).run({"x": PICTURE})["y"], expected, rtol=1e-6)
+    assert [node.op for node in simplified(graph).nodes] == ["Relu", "Cast", "Cast", "GlobalAveragePool", "Flatten"]
