@@ -107,7 +107,7 @@ CASES = {
         lambda mb, x, u: mb.scatter(data=x, indices=np.asarray([3, 0], np.int32), updates=u, axis=1, mode="add"),
         lambda x, u: np.stack([x[:, 0] + u[:, 1], x[:, 1], x[:, 2], x[:, 3] + u[:, 0]], axis=1),
     ),
-    "non_zero": ({"x": np.where(X > 0, X, 0)}, lambda mb, x: mb.non_zero(x=x), lambda x: np.argwhere(x)),
+    "non_zero": ({"x": np.where(X > 0, X, 0)}, lambda mb, x: mb.non_zero(x=x), np.argwhere),
 }
 
 
