@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -140,19 +142,28 @@ def errors_page() -> str:
 
 
 def runtime_page() -> str:
-    """Return what the portable runtime executes."""
-    from mlpipe.runtime.mlprogram import ops
-    from mlpipe.runtime.mlprogram.op import OPS
+    """Return what the portable runtime executes, and how."""
     from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW
     from mlpipe.runtime.neuralnetwork.layers import LAYERS
 
-    ops.load()
+    operations = _beside("operations")
+    lines = ["# What the portable runtime executes", "", "What that shows, and what it does not: [the portable runtime](../runtime.md).", ""]
+    lines += [f"## ML Program operations ({len(operations.everything())})", "", operations.EXPLANATION, *operations.table(), ""]
     layers = sorted({*LAYERS, *CONTROL_FLOW})
-    lines = ["# What the portable runtime executes", ""]
-    lines += [f"ML Program operations ({len(OPS.names())}): " + ", ".join(f"`{name}`" for name in OPS.names()), ""]
-    lines += [f"NeuralNetwork layers ({len(layers)}): " + ", ".join(f"`{name}`" for name in layers), ""]
-    lines += ["Everything else is refused by type and layer name; a listed one may still refuse an attribute value that was not verified."]
+    lines += [f"## NeuralNetwork layers ({len(layers)})", "", ", ".join(f"`{name}`" for name in layers), ""]
+    lines += ["Everything else is refused by type and layer name; a listed layer may still refuse a parameter that was not verified."]
     return "\n".join(lines)
+
+
+def _beside(name: str) -> Any:
+    """Return a module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look for the module that they are in
+    spec.loader.exec_module(module)
+    return module
 
 
 def commands_page() -> str:

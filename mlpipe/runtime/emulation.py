@@ -24,8 +24,6 @@ MOVING = {
 }
 """ONNX operations whose results are values of their inputs, or zeros; nothing is rounded in them."""
 
-RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-
 CONTROL_FLOW = {"If", "Loop", "Scan"}
 
 
@@ -83,7 +81,7 @@ def how_executed(operation: str, nodes: Iterable[str]) -> How:
     ops = list(nodes)
     if operation == "classify" or operation.startswith("constexpr_"):
         return How.HOST
-    if not RANDOM.isdisjoint(ops):
+    if operation.startswith("random"):
         return How.RANDOM
     if not CONTROL_FLOW.isdisjoint(ops):
         return How.LOOP

@@ -20,6 +20,7 @@ from mlpipe.runtime.onnx_file import write_onnx
 from mlpipe.runtime.onnx_graph import OPSET, Graph
 from mlpipe.runtime.onnx_types import IR_VERSION
 from mlpipe.runtime.precision import Precision
+from mlpipe.runtime.simplify import simplified
 from mlpipe.runtime.to_onnx import to_onnx
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _exposed(lowered: Lowered, names: Mapping[str, str], features: Mapping[str, 
             outputs[names[output]] = shown.add("Reshape", value, shown.int64(-1))
         else:
             outputs[names[output]] = value
-    return part_for(shown, outputs)
+    # First the part that is needed: what only the outputs of the whole graph read would stand in the way.
+    return simplified(part_for(shown, outputs))
 
 
 def _as_declared(graph: Graph, value: str, feature: Feature) -> str:
