@@ -45,7 +45,15 @@ ATTEMPTS = 20
 
 
 def run_shard(
-    target: str, shard: str, results: Path, *, backend: str = "mlprogram", precision: str = "float32", retry: bool = False, without: Sequence[str] = ()
+    target: str,
+    shard: str,
+    results: Path,
+    *,
+    backend: str = "mlprogram",
+    precision: str = "float32",
+    each: int | None = None,
+    retry: bool = False,
+    without: Sequence[str] = (),
 ) -> None:
     """Run one shard of the tests in a package, or in a file; the results are appended to the file. `without` names packages to do without."""
     installed = importlib.util.find_spec("coremltools")
@@ -54,6 +62,7 @@ def run_shard(
     packages = Path(next(iter(installed.submodule_search_locations))).parent
     results.parent.mkdir(parents=True, exist_ok=True)
     options = ["--shard", shard, "--backend", backend, "--precision", precision, "--results", str(results.resolve())]
+    options += [] if each is None else [f"--each={each}"]
     options += [f"--without={package}" for package in without]
     # pytest gets an empty configuration and the folder of packages as its root: neither mlpipe's own settings nor the place of the tests matter.
     plain = ["-c", os.devnull, f"--rootdir={packages}", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore", "--tb=short", "-q", "--no-header"]
@@ -75,14 +84,17 @@ def main() -> None:
     parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=list(SUITES))
     parser.add_argument("--backend", default="mlprogram", choices=("mlprogram", "neuralnetwork"))
     parser.add_argument("--precision", default="float32", choices=("float32", "float16"))
+    parser.add_argument("--each", type=int, help="at most so many of every test function in a shard")
     parser.add_argument("--retry", action="store_true")
     chosen = parser.parse_args()
+    options = {"backend": chosen.backend, "precision": chosen.precision, "each": chosen.each, "retry": chosen.retry}
     numbers, count = chosen.shards.split("/")
     first, _, last = numbers.partition("-")
     for number in range(int(first), int(last or first) + 1):
         for suite in chosen.suites:
-            file = chosen.folder / f"{suite}-{chosen.backend}-{number}of{count}.jsonl"
-            run_shard(SUITES[suite], f"{number}/{count}", file, backend=chosen.backend, precision=chosen.precision, retry=chosen.retry)
+            sampled = "" if chosen.each is None else f"-each{chosen.each}"
+            file = chosen.folder / f"{suite}-{chosen.backend}-{number}of{count}{sampled}.jsonl"
+            run_shard(SUITES[suite], f"{number}/{count}", file, **options)
             print(f"{file.name} done", flush=True)
 
 

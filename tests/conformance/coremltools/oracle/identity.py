@@ -35,6 +35,15 @@ def in_shard(name: str, shard: str) -> bool:
     return _number(name) % count == index
 
 
+def sample(items: list[Any], count: int) -> list[Any]:
+    """Return at most so many items of every test function, in their order."""
+    by_function: dict[str, list[Any]] = {}
+    for item in sorted(items, key=lambda item: _number(test_id(item))):
+        by_function.setdefault(test_id(item).partition("[")[0], []).append(item)
+    chosen = {id(item) for same in by_function.values() for item in same[:count]}
+    return [item for item in items if id(item) in chosen]
+
+
 def without_addresses(text: str) -> str:
     """Return the text of a parameter without what changes from run to run."""
     return re.sub(r" at 0x[0-9a-f]+", "", text)

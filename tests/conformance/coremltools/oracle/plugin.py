@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from oracle import no_network, numpy_names, pretend_macos
-from oracle.identity import backend_name, in_shard, readable, seed, test_id, without_addresses
+from oracle.identity import backend_name, in_shard, readable, sample, seed, test_id, without_addresses
 from oracle.outcome import FAILURES, outcome_of
 from oracle.record import RECORD
 from oracle.results import read_results
@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--shard", default="0/1", help="i/n: the tests whose id's hash is i modulo n")
     group.addoption("--backend", default="all", choices=("all", "mlprogram", "neuralnetwork"))
     group.addoption("--precision", default="float32", choices=("float32", "float16"))
+    group.addoption("--each", type=int, help="at most so many of every test function, chosen by their ids' hashes: a sample that leaves none out")
     group.addoption("--without", action="append", default=[], help="a package that counts as not installed")
     group.addoption("--retry", action="store_true", help="run tests again whose last result is a failure")
 
@@ -58,7 +59,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fitting = (item for item in items if backend in ("all", backend_name(item)))
     everything = list(fitting)
     results.note_collected(len(everything))
-    items[:] = [item for item in everything if in_shard(test_id(item), shard) and test_id(item) not in results.done]
+    chosen = [item for item in everything if in_shard(test_id(item), shard)]
+    if config.getoption("--each") is not None:
+        chosen = sample(chosen, config.getoption("--each"))
+    items[:] = [item for item in chosen if test_id(item) not in results.done]
 
 
 @pytest.hookimpl(tryfirst=True)
