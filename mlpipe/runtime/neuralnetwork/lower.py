@@ -90,6 +90,8 @@ def _lower_layer(net: Network, layer: Any, kind: str) -> list[str]:
     lowering = LAYERS[kind]
     lowering.check_inputs(len(layer.input))
     outputs = _call(net, lowering.function, layer, kind)
+    if lowering.drops_outputs:
+        outputs = outputs[: len(layer.output)]
     if len(outputs) != len(layer.output):
         raise UnsupportedLayerError(f"{len(layer.output)} outputs where it makes {len(outputs)}")
     outputs = [net.at_least_1d(output) for output in outputs]

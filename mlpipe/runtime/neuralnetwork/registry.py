@@ -25,6 +25,8 @@ class LayerLowering:
     function: LayerFunction
     keeps_grid: bool
     """Whether outputs stand on the float16 grid where the inputs do (data movement, relu, comparisons), or are indices and sizes."""
+    drops_outputs: bool
+    """Whether the layer may declare fewer outputs than the function gives: the first ones."""
 
     def check_inputs(self, count: int) -> None:
         """Check the number of inputs against the function's signature.
@@ -41,14 +43,14 @@ LAYERS: dict[str, LayerLowering] = {}
 """Layer type -> its lowering. Filled while `layers/` is imported and only read afterwards."""
 
 
-def layer(*types: str, keeps_grid: bool = False) -> Callable[[Decorated], Decorated]:
+def layer(*types: str, keeps_grid: bool = False, drops_outputs: bool = False) -> Callable[[Decorated], Decorated]:
     """Return a decorator that registers a function for these layer types; a type that is registered already is a mistake: ValueError."""
 
     def register(function: Decorated) -> Decorated:
         for type_name in types:
             if type_name in LAYERS:
                 raise ValueError(f"the layer {type_name} is registered twice")
-            LAYERS[type_name] = LayerLowering(function, keeps_grid)
+            LAYERS[type_name] = LayerLowering(function, keeps_grid, drops_outputs)
         return function
 
     return register

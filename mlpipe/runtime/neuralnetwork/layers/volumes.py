@@ -43,7 +43,7 @@ def pooling_3d(net: Network, params: Any, x: str) -> str:
     pads = _padding(net, params, x, kernel, strides)
     if any(amount >= size for edges, size in zip(pads, kernel, strict=True) for amount in edges):
         raise UnsupportedLayerError("padding as large as its window, so that a window would hold nothing")
-    counting = {} if params.type == MAX else {"count_include_pad": int(not params.countExcludePadding)}
+    counting: dict[str, Any] = {} if params.type == MAX else {"count_include_pad": int(not params.countExcludePadding)}
     return net.graph.add(LOCAL[params.type], x, kernel_shape=kernel, strides=strides, pads=_flat(pads), **counting)
 
 
