@@ -49,3 +49,46 @@ def test_the_interface_as_the_app_sees_it(spec: Any, tmp_path: Path) -> None:
         "output scores: string -> float64",
         "output label: string",
     } <= lines
+
+
+def test_functions_states_and_how_they_are_executed(program: Path, mlpipe: Any) -> None:
+    said = mlpipe("inspect", program)
+    assert said.code == 0
+    assert said.out.splitlines()[2:] == [
+        "  function double (the default)",
+        "    input  x: float32 [3]",
+        "    output result: float32 [3]",
+        "  function remember",
+        "    input  x: float16 [2]",
+        "    output after: float16 [2]",
+        "    state  total: float16 [2]",
+        "  layers: add x2, mul x1, log x1, read_state x1, write_state x1, identity x1",
+        "  portable runtime (double): runs it; not by one kernel a layer:",
+        "    composed of several kernels: log x1 (Add Log)",
+        "  portable runtime (remember): runs it, every layer directly",
+        "    float16: 3 of 3 values, computed in float32; --precision float16 rounds them",
+    ]
+    found = mlpipe("inspect", program, "--json").json
+    assert found["portable_runtime"] == {
+        "executable": True,
+        "unsupported": [],
+        "emulated": [{"type": "log", "how": "composed", "count": 1, "nodes": ["Add", "Log"]}],
+        "float16": {"values": 0, "of": 3},
+    }
+    assert [(function["name"], function["default"], [state["name"] for state in function["states"]]) for function in found["functions"]] == [
+        ("double", True, []),
+        ("remember", False, ["total"]),
+    ]
+
+
+def test_every_layer_that_cannot_be_executed_is_named(vectors: Path, mlpipe: Any) -> None:
+    spec = model_pb2().Model.FromString(vectors.read_bytes())
+    for number in range(25):
+        spec.neuralNetwork.layers.add(name=f"mine {number}", input=["x"], output=[f"out {number}"]).custom.className = "Mine"
+    vectors.write_bytes(spec.SerializeToString())
+    lines = mlpipe("inspect", vectors).out.splitlines()
+    start = lines.index("  portable runtime: cannot run it:")
+    assert lines[start + 1].startswith("    custom 'mine 0': ")
+    assert lines[start + 21 :] == ["    and 5 more (--json lists all)"]
+    found = mlpipe("inspect", vectors, "--json").json["portable_runtime"]
+    assert (found["executable"], len(found["unsupported"]), found["emulated"]) == (False, 25, None)
