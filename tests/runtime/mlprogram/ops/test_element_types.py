@@ -119,7 +119,7 @@ def test_casts_to_narrow_integers_cut_fractions_off_and_keep_the_low_bits(run, s
 
 @pytest.mark.parametrize("value", ["bool", "int32", "fp16", "fp32"])
 def test_filled_with_every_type(run, value) -> None:
-    constant = {"bool": np.bool_(True), "int32": np.int32(2**30 + 1), "fp16": np.float16(0.1), "fp32": np.float32(0.1)}[value]
+    constant = {"bool": np.True_, "int32": np.int32(2**30 + 1), "fp16": np.float16(0.1), "fp32": np.float32(0.1)}[value]
 
     def body(mb, shape):
         return (

@@ -72,6 +72,24 @@ UNARY = [
     ("gelu", REAL, {"mode": "SIGMOID_APPROXIMATION"}, None),
     ("softmax", REAL * 10, {"axis": 1}, None),
     ("softmax", REAL, {}, None),
+    ("softmax", REAL * 100, {"axis": 0}, lambda x: np.exp(x - x.max(axis=0)) / np.exp(x - x.max(axis=0)).sum(axis=0)),
+    ("softmax", REAL[None], {"axis": -3}, lambda x: np.exp(x) / np.exp(x).sum(axis=1)),
+    ("softplus", np.asarray([-200, -20, 20, 200], np.float32), {}, lambda x: np.logaddexp(0, x.astype(np.float64))),
+    (
+        "softplus_parametric",
+        REAL[..., None],
+        {"alpha": np.asarray([1, 2, 3], np.float32), "beta": np.asarray([9, -50, 0], np.float32)},
+        lambda x: np.asarray([1, 2, 3]).reshape(3, 1, 1) * np.logaddexp(0, x.astype(np.float64) * np.asarray([9, -50, 0]).reshape(3, 1, 1)),
+    ),
+    ("prelu", REAL, {"alpha": np.full(3, -0.5, np.float32)}, None),
+    ("prelu", REAL[..., None, None], {"alpha": np.full(3, 2.0, np.float32)}, None),
+    ("sigmoid", REAL * 100, {}, lambda x: 1 / (1 + np.exp(-x.astype(np.float64)))),
+    ("erf", np.asarray([-9, -3, -1e-4, 0, 1e-4, 3, 9], np.float32), {}, None),
+    ("gelu", np.asarray([-50, -9, 9, 50], np.float32), {"mode": "EXACT"}, None),
+    ("gelu", np.asarray([-50, -9, 9, 50], np.float32), {"mode": "TANH_APPROXIMATION"}, None),
+    ("rsqrt", np.zeros(1, np.float32), {}, lambda x: 1 / np.sqrt(x.astype(np.float64) + np.float32(1e-12))),
+    ("inverse", np.zeros(1, np.float32), {}, lambda x: 1 / (x + np.float32(1e-4))),
+    ("clip", REAL, {"alpha": -np.inf, "beta": 0.0}, lambda x: np.minimum(x, 0)),
 ]
 
 
@@ -111,6 +129,29 @@ def test_binary(mil, run, op, x, y) -> None:
         (expected,) = mil.infer(body, {"x": x, "y": y})
     (result,) = run(body, {"x": x, "y": y})
     np.testing.assert_allclose(result, expected.astype(result.dtype), rtol=1e-6)
+
+
+@pytest.mark.parametrize("y", [INT_RIGHT, np.asarray([[-2], [3]], np.int32)], ids=["row", "column"])
+def test_division_of_integers_cuts_the_fraction_off(run, y) -> None:
+    (result,) = run(lambda mb, x, y: mb.real_div(x=x, y=y), {"x": INT_LEFT, "y": y})
+    np.testing.assert_array_equal(result, np.trunc(INT_LEFT.astype(np.float64) / y))
+
+
+def test_division_of_integers_by_zero_ends_in_some_number(run) -> None:
+    """The result is not defined; the process must live on, and the other elements must be right."""
+    x, y = np.asarray([7, -7, 0], np.int32), np.asarray([0, 2, 0], np.int32)
+    results = run(lambda mb, x, y: [getattr(mb, op)(x=x, y=y) for op in ("real_div", "floor_div", "mod")], {"x": x, "y": y})
+    assert [result[1] for result in results] == [-3, -4, 1]
+
+
+def test_division_by_zero_and_remainders_of_infinity(mil, run) -> None:
+    x = np.asarray([1, -1, 0, np.inf, 5, -5, 5], np.float32)
+    y = np.asarray([0, 0, 0, 2, np.inf, np.inf, -np.inf], np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = [x / y, np.floor(x / y), np.mod(x, y)]
+    results = run(lambda mb, x, y: [getattr(mb, op)(x=x, y=y) for op in ("real_div", "floor_div", "mod")], {"x": x, "y": y})
+    for result, value in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, value)
 
 
 def test_select(run) -> None:

@@ -32,6 +32,44 @@ def test_against_value_inference(mil, run, op, x, parameters) -> None:
     np.testing.assert_allclose(result, expected, rtol=2e-6)
 
 
+WITH_FRACTIONS = {
+    "reduce_mean": np.mean,
+    "reduce_l2_norm": lambda x, axis: np.sqrt((x**2).sum(axis=axis)),
+    "reduce_log_sum": lambda x, axis: np.log(x.sum(axis=axis)),
+    "reduce_log_sum_exp": np.logaddexp.reduce,
+}
+
+
+@pytest.mark.parametrize("op", WITH_FRACTIONS)
+def test_integers_lose_the_fraction_of_the_result(run, op) -> None:
+    x = np.asarray([[-7, 2, 40], [20_000_001, 3, 9]], np.int32)
+    (result,) = run(lambda mb, x: getattr(mb, op)(x=x, axes=[1]), {"x": x})
+    np.testing.assert_array_equal(result, np.trunc(WITH_FRACTIONS[op](x.astype(np.float64), axis=1)))
+
+
+WITHOUT_AXES = {
+    "reduce_l1_norm": np.abs,
+    "reduce_l2_norm": np.abs,
+    "reduce_max": lambda x: x,
+    "reduce_log_sum_exp": lambda x: x,
+    "reduce_mean": lambda x: x,
+    "reduce_sum_square": np.square,
+}
+
+
+@pytest.mark.parametrize("op", WITHOUT_AXES)
+@pytest.mark.parametrize("keep_dims", [True, False])
+def test_over_no_axes_each_element_is_reduced_alone(run, op, keep_dims) -> None:
+    (result,) = run(lambda mb, x: getattr(mb, op)(x=x, axes=np.zeros(0, np.int32), keep_dims=keep_dims), {"x": SIGNED})
+    np.testing.assert_allclose(result, WITHOUT_AXES[op](SIGNED), rtol=1e-6, atol=1e-7)
+
+
+def test_log_sum_exp_of_extremes(run) -> None:
+    x = np.asarray([[1000, 999, -1000], [-1000, -999, -1001], [-np.inf, 5, -np.inf], [88, 89, 90]], np.float32)
+    (result,) = run(lambda mb, x: mb.reduce_log_sum_exp(x=x, axes=[1]), {"x": x})
+    np.testing.assert_allclose(result, np.logaddexp.reduce(x.astype(np.float64), axis=1), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("op", "reference"), [("reduce_sum", np.sum), ("reduce_max", np.max), ("reduce_mean", np.mean)])
 def test_without_axes_everything_is_reduced(run, op, reference) -> None:
     (result,) = run(lambda mb, x: getattr(mb, op)(x=x), {"x": X})
