@@ -80,13 +80,15 @@ def predict(
     function: str | None = None,
     taps: Sequence[str] = (),
     keep_state: bool = False,
+    overflows: bool = False,
     **fitting: Any,
 ) -> Predictions:
     """Return a Core ML model's prediction for these inputs, or one for each of `samples` together with them; it is made when it is asked for.
 
     An input is an array, a Pillow image, a number, a `Path`, or text as on the command line: a file's name or JSON. `samples` is a folder, a glob, or
     an array file with samples along the first axis. `output` is a .npz, .json or .png file or a folder, written once all predictions were gone
-    through. `fitting` says how images become inputs: `fit`, `crop_fraction`, `resampling`, `color`, `scale`, `bias`, as in a recipe's samples.
+    through. `taps` are values inside the model, and `overflows` asks which layers overflow float16. `fitting` says how images become inputs: `fit`,
+    `crop_fraction`, `resampling`, `color`, `scale`, `bias`, as in a recipe's samples.
     Errors: RecipeError for names and files that do not exist; ModelFileInvalid, NotExecutable; SampleUnreadable and InvalidInput without `samples`.
     """
     from mlpipe.analysis.prediction.run import open_for, start
@@ -95,7 +97,7 @@ def predict(
     settings = Samples(images="*", **fitting)
     ready = open_for(Path(model).absolute(), precision, function)
     place = None if output is None else Path(output)
-    return start(ready, inputs or {}, samples, settings, limit=limit, output=place, taps=taps, keep_state=keep_state)
+    return start(ready, inputs or {}, samples, settings, limit=limit, output=place, taps=taps, keep_state=keep_state, overflows=overflows)
 
 
 def export(model: str | Path, output: str | Path, *, precision: str = "float32", function: str | None = None, external_data: bool = False) -> dict[str, Any]:

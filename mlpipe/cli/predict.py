@@ -49,6 +49,7 @@ Examples:
 @precision_option
 @function_option
 @click.option("--tap", "taps", multiple=True, metavar="NAME", help="Also give the value of this name between inputs and outputs.")
+@click.option("--overflows", is_flag=True, help="Also name the layers that overflow float16 on these inputs, or come near it.")
 @click.option("--keep-state", is_flag=True, help="Carry a stateful model's state from sample to sample; default: zeros for each.")
 @common
 def command(
@@ -81,22 +82,18 @@ def _pairs(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def _one(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
-    from mlpipe.analysis.prediction.summary import described
-
     (prediction,) = made
-    found = {name: described(value) for name, value in prediction.outputs.items()}
-    taps = {name: described(value) for name, value in prediction.taps.items()}
+    entry = _entry(prediction)
     if as_json:
-        print_json({**_head(made), "outputs": found, **({"taps": taps} if taps else {}), **({"written": str(output)} if output else {})})
+        print_json({**_head(made), **entry, **_written(output)})
         return ExitCode.DONE
-    _show({**found, **{f"tap {name}": value for name, value in taps.items()}})
+    _show(entry)
     if output:
         click.echo(f"wrote {output}")
     return ExitCode.DONE
 
 
 def _many(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
-    from mlpipe.analysis.prediction.summary import described
     from mlpipe.cli.console.reporter import make_reporter
 
     entries: list[dict[str, Any]] = []
@@ -105,25 +102,40 @@ def _many(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
         reporter.started("predict")
         for done, prediction in enumerate(made, 1):
             failed += prediction.error is not None
-            entry: dict[str, Any] = {"sample": prediction.sample}
-            if prediction.error is not None:
-                entry["error"] = prediction.error.as_dict()
-            else:
-                entry["outputs"] = {name: described(value) for name, value in prediction.outputs.items()}
-                if prediction.taps:
-                    entry["taps"] = {name: described(value) for name, value in prediction.taps.items()}
+            entry = {"sample": prediction.sample, **_entry(prediction)}
             if as_json:
                 entries.append(entry)
+            elif prediction.error is not None:
+                click.echo(f"{prediction.sample}: {prediction.error}", err=True)
             else:
-                _line(prediction, entry)
+                click.echo(f"{prediction.sample}:")
+                _show(entry, indent="  ")
             reporter.progress("predict", done, made.total, "samples")
     if as_json:
-        print_json({**_head(made), "samples": entries, "failed": failed, **({"written": str(output)} if output else {})})
+        print_json({**_head(made), "samples": entries, "failed": failed, **_written(output)})
     elif output:
         click.echo(f"wrote {output}")
     if failed:
         click.echo(f"{failed} of {made.total} samples failed", err=True)
     return ExitCode.STEP_FAILED if failed else ExitCode.DONE
+
+
+def _entry(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction as JSON-able data."""
+    from mlpipe.analysis.prediction.summary import described
+
+    if prediction.error is not None:
+        return {"error": prediction.error.as_dict()}
+    entry: dict[str, Any] = {"outputs": {name: described(value) for name, value in prediction.outputs.items()}}
+    if prediction.taps:
+        entry["taps"] = {name: described(value) for name, value in prediction.taps.items()}
+    if prediction.overflows is not None:
+        entry["overflows"] = [{"name": found.name, "type": found.type, "says": str(found)} for found in prediction.overflows]
+    return entry
+
+
+def _written(output: Path | None) -> dict[str, str]:
+    return {} if output is None else {"written": str(output)}
 
 
 def _head(made: Predictions) -> dict[str, Any]:
@@ -132,21 +144,17 @@ def _head(made: Predictions) -> dict[str, Any]:
     return {"mlpipe": __version__, "function": made.model.function_name, "precision": str(made.model.precision)}
 
 
-def _line(prediction: Prediction, entry: Mapping[str, Any]) -> None:
-    """Print a sample's outputs: those of one output beside its name, else below it. What failed is named on stderr."""
-    if prediction.error is not None:
-        click.echo(f"{prediction.sample}: {prediction.error}", err=True)
-        return
-    shown = {**entry["outputs"], **{f"tap {name}": value for name, value in entry.get("taps", {}).items()}}
-    click.echo(f"{prediction.sample}:")
-    _show(shown, indent="  ")
-
-
-def _show(found: Mapping[str, Any], indent: str = "") -> None:
+def _show(entry: Mapping[str, Any], indent: str = "") -> None:
+    """Print outputs and taps a line each, and then what overflows."""
     from mlpipe.analysis.prediction.summary import in_words
     from mlpipe.cli.console.streams import write_line
 
+    found = {**entry["outputs"], **{f"tap {name}": value for name, value in entry.get("taps", {}).items()}}
     width = max((len(name) for name in found), default=0)
     for name, value in found.items():
         line = " ".join(in_words(value).splitlines())
         write_line(f"{indent}{name:<{width}}  {line}", sys.stdout)
+    for overflow in entry.get("overflows", ()):
+        write_line(f"{indent}overflow: {overflow['says']}", sys.stdout)
+    if entry.get("overflows") == []:
+        write_line(f"{indent}no layer comes near the end of float16", sys.stdout)

@@ -214,3 +214,17 @@ def program(tmp_path: Path) -> Path:
     remember.output("after", "fp16", (2,))
     spec.description.defaultFunctionName = "double"
     return write_canonical(spec, tmp_path / "program.mlpackage")
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> Path:
+    """Return an ML Program in float16 that squares its input and adds it again."""
+    spec = model_pb2().Model(specificationVersion=9)
+    spec.mlProgram.version = 1
+    main_function = Function(spec, "main")
+    main_function.input("x", "fp16", (2,))
+    main_function.op("mul", "squared", "fp16", (2,), x="x", y="x")
+    main_function.op("add", "result", "fp16", (2,), x="squared", y="x")
+    main_function.output("result", "fp16", (2,))
+    spec.description.defaultFunctionName = "main"
+    return write_canonical(spec, tmp_path / "halves.mlpackage")

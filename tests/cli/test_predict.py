@@ -164,3 +164,11 @@ def test_python_takes_values_as_they_are(vectors: Path, photo: Path) -> None:
     np.testing.assert_array_equal(prediction.outputs["total"], X + 1)
     (prediction,) = api.predict(photo, {"photo": Image.fromarray(PIXELS)})
     assert prediction.outputs["label"] == "blue"
+
+
+def test_overflows_are_named_by_layer(halves: Path, mlpipe: Any) -> None:
+    given = ("predict", halves, "--overflows")
+    said = mlpipe(*given, "-i", "x=[300, 1]", "--json").json
+    assert [(entry["name"], entry["type"]) for entry in said["overflows"]] == [("squared", "mul")]
+    assert mlpipe(*given, "-i", "x=[300, 1]").out.splitlines()[-1] == "overflow: squared (mul) becomes infinite in 1 element, where float32 has up to 90000"
+    assert mlpipe(*given, "-i", "x=[1, 2]").out.splitlines()[-1] == "no layer comes near the end of float16"

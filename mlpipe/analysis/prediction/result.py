@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlpipe.errors import MlpipeError
+from mlpipe.runtime.overflow import Overflow
 from mlpipe.samples.ports import Array
 
 
@@ -20,5 +21,7 @@ class Prediction:
     """As coremltools' `MLModel.predict` returns them."""
     taps: Mapping[str, Array] = field(default_factory=dict)
     """The values between inputs and outputs that were asked for."""
+    overflows: tuple[Overflow, ...] | None = None
+    """The layers that overflow float16 or come near it, first causes first, where that was asked for."""
     error: MlpipeError | None = None
     """Why there are none."""

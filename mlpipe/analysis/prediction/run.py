@@ -35,6 +35,7 @@ class Predictions:
     _writer: Writer | None
     _taps: Taps | None
     _keep_state: bool = False
+    _overflows: bool = False
 
     def __iter__(self) -> Iterator[Prediction]:
         """Yield a prediction for each sample, in order; one that cannot be read or computed carries its error, and the others go on.
@@ -63,7 +64,8 @@ class Predictions:
     def _predict(self, sample: str | None, feed: Feed, state: RuntimeState) -> Prediction:
         given = {"state": state} if self.model.states else {}
         taps = self._taps.predict_arrays(feed, **given) if self._taps else {}  # before the prediction changes the state
-        return Prediction(sample, self.model.predict(feed, **given), taps)
+        overflows = tuple(self.model.overflows(feed)) if self._overflows else None
+        return Prediction(sample, self.model.predict(feed, **given), taps, overflows)
 
 
 def open_for(path: Path, precision: str, function: str | None) -> RuntimeModel:
@@ -96,6 +98,7 @@ def start(
     output: Path | None = None,
     taps: Sequence[str] = (),
     keep_state: bool = False,
+    overflows: bool = False,
 ) -> Predictions:
     """Return the predictions for these inputs, or for each of the samples together with these inputs.
 
@@ -111,10 +114,10 @@ def start(
     writer = None if output is None else writer_for(output, model.outputs, single=samples is None)
     if samples is None:
         _require(free)
-        return Predictions(model, 1, None, iter([(None, lambda: fixed)]), writer, tapped)
+        return Predictions(model, 1, None, iter([(None, lambda: fixed)]), writer, tapped, keep_state, overflows)
     batch = open_batch(samples, _fed_by_samples(free), settings, limit)
     feeds = ((name, partial(_joined, read, fixed)) for name, read in zip(batch.ids, batch.read(), strict=True))
-    return Predictions(model, len(batch.ids), batch.note, feeds, writer, tapped, keep_state)
+    return Predictions(model, len(batch.ids), batch.note, feeds, writer, tapped, keep_state, overflows)
 
 
 @contextmanager
