@@ -35,9 +35,17 @@ class Sizes:
         if self.enumerated:
             return tuple(shape) in self.enumerated
         if self.ranges:
-            fits = [low <= size and (high is None or size <= high) for size, (low, high) in zip(shape, self.ranges, strict=False)]
-            return len(shape) == len(self.ranges) and all(fits)
+            return len(shape) == len(self.ranges) and self.refuses(shape) is None
         return not self.default or tuple(shape) == self.default
+
+    def refuses(self, shape: Sequence[int]) -> str | None:
+        """Return why a shape may not be fed, in the words of Core ML, which people search for; None where no more can be said than what is accepted."""
+        if self.enumerated:
+            return f"MultiArray Shape ({' x '.join(map(str, shape))}) was not in enumerated set of allowed shapes"
+        for axis, (size, (low, high)) in enumerate(zip(shape, self.ranges, strict=False)):
+            if len(shape) == len(self.ranges) and not (low <= size and (high is None or size <= high)):
+                return f"Size ({size}) of dimension ({axis}) is not in allowed range ({low}..{'' if high is None else high})"
+        return None
 
     def dims(self) -> tuple[int | None, ...]:
         """Return the sizes of a graph input: None where more than one size is accepted."""

@@ -82,7 +82,7 @@ def graph_array(feature: Feature, value: Any) -> np.ndarray:
     if array.shape == () and feature.sizes.accept((1,)):
         array = array.reshape(1)
     if not feature.sizes.accept(array.shape):
-        raise _invalid(feature, f"shape {'x'.join(map(str, array.shape)) or '() (a single number)'}")
+        raise _invalid(feature, f"shape {'x'.join(map(str, array.shape)) or '() (a single number)'}", why=feature.sizes.refuses(array.shape))
     storage = STORAGE[feature.dtype]
     if storage is np.int32:
         _check_integers(feature, array)
@@ -152,6 +152,6 @@ def _pixels_of_array(feature: Feature, array: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _invalid(feature: Feature, got: str, fix: str | None = None) -> InvalidInput:
+def _invalid(feature: Feature, got: str, fix: str | None = None, why: str | None = None) -> InvalidInput:
     what = "state" if feature.kind == "state" else "input"
-    return InvalidInput(f"{what} {feature.name!r} does not fit: expected {feature}, got {got}", fix=fix)
+    return InvalidInput(f"{what} {feature.name!r} does not fit: expected {feature}, got {got}", why=why, fix=fix)

@@ -38,7 +38,12 @@ PIXELS = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
         (Feature("x", "image", sizes=Sizes((2, 3)), color="rgb", optional=True), None, "got nothing"),
         (RANGE, np.zeros((1, 1)), r"expected float32 array 1x2\.\., got shape 1x1"),
         (RANGE, np.zeros((2, 4)), "got shape 2x4"),
-        (CHOICE, np.zeros(6), "expected float32 array 4 or 8, got shape 6"),
+        (CHOICE, np.zeros(6), r"expected float32 array 4 or 8, got shape 6 \(MultiArray Shape \(6\) was not in enumerated set of allowed shapes\)"),
+        (
+            Feature("x", "array", "float32", Sizes((), ranges=((1, 1), (3, 5)))),
+            np.zeros((1, 2)),
+            r"Size \(2\) of dimension \(1\) is not in allowed range \(3\.\.5\)",
+        ),
         (COLOR, np.zeros((2, 3), np.uint8), "expected rgb image 2x3"),
         (COLOR, PIXELS.astype(np.float32), "got an array of float32; feed uint8 pixels"),
         (COLOR, PIXELS[:, :2], r"got 2x2 \(height x width\)"),
