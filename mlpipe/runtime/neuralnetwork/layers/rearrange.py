@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
+from mlpipe.runtime.mlprogram.ops import slicing
+from mlpipe.runtime.neuralnetwork.layers.shared import build_of, tensor
 from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.neuralnetwork.registry import layer
 
@@ -128,6 +130,13 @@ def reverse(net: Network, params: Any, x: str) -> str:
         return net.graph.add("Identity", x)
     starts, ends, steps = ([number] * len(axes) for number in (-1, np.iinfo(np.int64).min, -1))
     return net.graph.add("Slice", x, net.graph.int64(*starts), net.graph.int64(*ends), net.graph.int64(*axes), net.graph.int64(*steps))
+
+
+@layer("reverseSeq", keeps_grid=True)
+def reverse_sequence(net: Network, params: Any, x: str, lengths: str) -> str:
+    """The first elements of each sequence backwards, as many as its length says."""
+    axes = net.axis(x, params.sequenceAxis), net.axis(x, params.batchAxis)
+    return str(slicing.reverse_sequence(build_of(net), tensor(net, x), tensor(net, lengths), *axes))
 
 
 @layer("reorganizeData", keeps_grid=True)

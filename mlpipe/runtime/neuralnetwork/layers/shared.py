@@ -1,0 +1,18 @@
+"""NeuralNetwork layers that are operations of ML Programs too: the same function builds both."""
+
+from __future__ import annotations
+
+from mlpipe.runtime.mlprogram.op import Build
+from mlpipe.runtime.mlprogram.values import Tensor, TensorType
+from mlpipe.runtime.neuralnetwork.network import Network
+
+
+def build_of(net: Network) -> Build:
+    """Return where an operation's function adds its nodes."""
+    return Build(net.graph, (TensorType("fp32", None),))
+
+
+def tensor(net: Network, value: str) -> Tensor:
+    """Return a value as operations see it."""
+    net.require_rank(value)
+    return Tensor(value, "fp32", net.graph.shape(value), net.graph.value_of(value))
