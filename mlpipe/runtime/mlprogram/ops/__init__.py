@@ -26,6 +26,7 @@ FAMILIES = (
     "resampling",
     "reshaping",
     "scatter",
+    "slice_update",
     "slicing",
     "tensor_operation",
 )

@@ -10,7 +10,6 @@ from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
 from mlpipe.runtime.mlprogram.ops.gather import not_negative
 from mlpipe.runtime.mlprogram.ops.sizes import size_of, vector
-from mlpipe.runtime.mlprogram.ops.slicing import slice_by_index
 from mlpipe.runtime.mlprogram.values import Tensor
 
 MODES = {"update": "none", "add": "add", "sub": "add", "mul": "mul", "div": "mul", "max": "max", "min": "min"}
@@ -56,29 +55,6 @@ def scatter_nd_from_front(build: Build, data: Tensor, indices: Tensor, updates: 
     """Return data with slices of updates combined into its slices at index tuples."""
     del validate_indices
     return _tuples(build, data, not_negative(build, indices), updates, mode)
-
-
-@op("slice_update", since="iOS18", keeps_grid=True)
-def slice_update(
-    build: Build,
-    x: Tensor,
-    update: Tensor,
-    begin: Tensor,
-    end: Tensor,
-    stride: tuple[int, ...] | None = None,
-    begin_mask: tuple[bool, ...] | None = None,
-    end_mask: tuple[bool, ...] | None = None,
-    squeeze_mask: tuple[bool, ...] | None = None,
-) -> str:
-    """Return x with the piece that slice_by_index would take replaced by update."""
-    # Slicing the numbers of the elements says which elements are replaced, wherever begin and end come from.
-    count = build.add("Size", x)
-    numbers = build.add("Range", build.graph.constant(0, np.int64), count, build.graph.constant(1, np.int64))
-    every = build.add("Reshape", numbers, build.graph.shape_value(x.name))
-    places = slice_by_index(build, Tensor(every, "int32", x.shape), begin, end, stride, begin_mask, end_mask, squeeze_mask)
-    assert isinstance(places, str)
-    flat = [build.add("Reshape", value, build.int64(-1)) for value in (x, places, update)]
-    return build.add("Reshape", build.add("ScatterElements", *flat, axis=0), build.graph.shape_value(x.name))
 
 
 def _along_axis(build: Build, data: Tensor, indices: str, updates: Tensor, axis: int, mode: str) -> str:

@@ -28,10 +28,26 @@ def slice_by_index(
 
     A masked begin or end is the first or last that the stride's direction reaches; a squeezed dimension is indexed at its begin and removed.
     """
-    steps = stride or (1,) * x.rank
-    no_mask = (False,) * x.rank
-    squeezed = squeeze_mask or no_mask
-    steps = tuple(1 if single else step for step, single in zip(steps, squeezed, strict=True))
+    squeezed = squeeze_mask or (False,) * x.rank
+    steps = tuple(1 if single else step for step, single in zip(stride or (1,) * x.rank, squeezed, strict=True))
+    begins, ends = slice_bounds(build, begin, end, steps, begin_mask, end_mask, squeezed)
+    result = build.add("Slice", x, begins, ends, build.int64(*range(x.rank)), build.int64(*steps))
+    if not any(squeezed):
+        return result
+    return build.add("Squeeze", result, build.int64(*(axis for axis, single in enumerate(squeezed) if single)))
+
+
+def slice_bounds(
+    build: Build,
+    begin: Tensor,
+    end: Tensor,
+    steps: tuple[int, ...],
+    begin_mask: tuple[bool, ...] | None,
+    end_mask: tuple[bool, ...] | None,
+    squeezed: tuple[bool, ...],
+) -> tuple[str, str]:
+    """Return begins and ends as ONNX's Slice takes them."""
+    no_mask = (False,) * len(steps)
     first = [None if not masked else (0 if step > 0 else END) for masked, step in zip(begin_mask or no_mask, steps, strict=True)]
     # A masked begin of a squeezed dimension is 0, as its index.
     last = [None if not masked else (END if step > 0 else START) for masked, step in zip(end_mask or no_mask, steps, strict=True)]
@@ -42,10 +58,7 @@ def slice_by_index(
         # The element after the last one is not index 0.
         following = build.add("Where", build.add("Equal", following, build.int64(0)), build.int64(END), following)
         ends = build.add("Where", build.graph.constant(list(squeezed), np.bool_), following, ends)
-    result = build.add("Slice", x, begins, ends, build.int64(*range(x.rank)), build.int64(*steps))
-    if not any(squeezed):
-        return result
-    return build.add("Squeeze", result, build.int64(*(axis for axis, single in enumerate(squeezed) if single)))
+    return begins, ends
 
 
 def _merged(build: Build, given: Tensor, masked: list[int | None]) -> str:

@@ -102,20 +102,3 @@ def test_division(run, op, data) -> None:
             expected[target] = np.trunc(expected[target])
     (result,) = run(lambda mb, x, u: getattr(mb, op)(data=x, updates=u, mode="div", **parameters), {"x": data, "u": updates})
     np.testing.assert_allclose(result, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "where"),
-    [
-        ({"begin": [1, 0], "end": [3, 5]}, np.s_[1:3]),
-        ({"begin": [0, 4], "end": [4, 1], "stride": [2, -2]}, np.s_[::2, 4:1:-2]),
-        ({"begin": [0, 1], "end": [0, 0], "begin_mask": [True, False], "end_mask": [True, True]}, np.s_[:, 1:]),
-        ({"begin": [-1, 1], "end": [0, 3], "squeeze_mask": [True, False]}, np.s_[-1, 1:3]),
-    ],
-)
-def test_slice_update(run, parameters, where) -> None:
-    expected = DATA.copy()
-    update = RANDOM.standard_normal(DATA[where].shape).astype(np.float32)
-    expected[where] = update
-    (result,) = run(lambda mb, x, u: mb.slice_update(x=x, update=u, **parameters), {"x": DATA, "u": update}, opset="iOS18")
-    np.testing.assert_array_equal(result, expected)
