@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,26 @@ def test_a_legacy_inner_product_takes_the_whole_image(nn: Any) -> None:
 def test_inner_product_refuses(nn: Any) -> None:
     params = {"inputChannels": 6, "outputChannels": 1, "weights": nn.weights(np.ones(6))}
     assert "another number of channels" in nn.refusal("innerProduct", params, (2, 3))
-    assert "quantized to int8" in nn.refusal("innerProduct", params | {"int8DynamicQuantize": True}, (2, 6))
+
+
+def int8_weights(levels: np.ndarray, scale: float) -> dict[str, Any]:
+    """Levels as the raw bytes of a weight, in the form of protobuf's JSON."""
+    quantization = {"numberOfBits": 8, "linearQuantization": {"scale": [scale]}}
+    return {"int8RawValue": base64.b64encode(levels.astype(np.int8).tobytes()).decode(), "quantization": quantization}
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_inputs_quantized_to_int8_as_the_model_runs(nn: Any, zero: bool) -> None:
+    rng = np.random.default_rng(0)
+    levels, x = rng.integers(-128, 128, size=(4, 6)), np.zeros((5, 6), np.float32) if zero else nn.random(5, 6) * 3
+    step = np.abs(x).max() / np.float32(127)
+    seen = np.round(x / (step or 1)).astype(np.float64) * step
+    params = {"inputChannels": 6, "outputChannels": 4, "int8DynamicQuantize": True, "weights": int8_weights(levels, 0.05)}
+    nn.close(nn.run("innerProduct", params, x), seen @ (levels * 0.05).T, 1e-6)
+    params = {"weightMatrixFirstDimension": 6, "weightMatrixSecondDimension": 4, "int8DynamicQuantize": True, "weights": int8_weights(levels, 0.05)}
+    nn.close(nn.run("batchedMatmul", params, x), seen @ (levels * 0.05).T, 1e-6)
+    if not zero:
+        assert np.abs(seen - x).max() > step / 4
 
 
 @pytest.mark.parametrize(

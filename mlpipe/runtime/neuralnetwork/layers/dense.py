@@ -15,12 +15,11 @@ from mlpipe.runtime.neuralnetwork.registry import layer
 @layer("innerProduct")
 def inner_product(net: Network, params: Any, x: str) -> str:
     """Product with a matrix [outputs, inputs]: over the last dimension up to rank 3, over the last three merged above that."""
-    _refuse_dynamic_quantization(params)
     rank = net.require_rank(x, 1, 2, 3, 4, 5)
     folded = 3 if rank >= 4 else 1
     if prod(net.sizes(x, *range(-folded, 0))) != params.inputChannels:
         raise UnsupportedLayerError("its input has another number of channels than the layer states")
-    rows = net.reshape(x, [-1, params.inputChannels])
+    rows = _as_int8(net, params, net.reshape(x, [-1, params.inputChannels]))
     y = _affine(net, rows, net.weight(params.weights, [params.outputChannels, params.inputChannels]), params, params.outputChannels)
     lead = [SizeOf(x, axis) for axis in range(rank - folded)]
     return net.reshape(y, [*lead, params.outputChannels, *[1] * (folded - 1)])
@@ -32,19 +31,26 @@ def _affine(net: Network, rows: str, matrix: str, params: Any, outputs: int) -> 
     return net.graph.add("Gemm", rows, matrix, *bias, transB=1)
 
 
-def _refuse_dynamic_quantization(params: Any) -> None:
-    if params.int8DynamicQuantize:
-        raise UnsupportedLayerError("inputs quantized to int8 as the model runs")
+def _as_int8(net: Network, params: Any, rows: str) -> str:
+    """Return the input as the layer multiplies it: on a grid of 255 steps, symmetric around 0, over all of it, where it says `int8DynamicQuantize`.
+
+    The specification does not say how the grid is chosen; this is the common way, and what its own documentation of weights does.
+    """
+    if not params.int8DynamicQuantize:
+        return rows
+    graph = net.graph
+    largest = graph.add("ReduceMax", graph.add("Abs", rows), keepdims=0)
+    step = graph.add("Max", graph.add("Div", largest, net.scalar(127)), net.scalar(float(np.finfo(np.float32).tiny)))
+    return graph.add("Mul", graph.add("Round", graph.add("Div", rows, step)), step)
 
 
 @layer("batchedMatmul")
 def batched_matmul(net: Network, params: Any, a: str, b: str | None = None) -> str:
     """Matrix product of the last two dimensions, numpy's broadcasting before them; or with a matrix [inputs, outputs] of weights."""
     if b is None:
-        _refuse_dynamic_quantization(params)
         rank = net.require_rank(a, at_least=1)
         inputs, outputs = params.weightMatrixFirstDimension, params.weightMatrixSecondDimension
-        rows = net.reshape(a, [-1, inputs])
+        rows = _as_int8(net, params, net.reshape(a, [-1, inputs]))
         # The matrix is stored column by column, which is its transpose row by row.
         y = _affine(net, rows, net.weight(params.weights, [outputs, inputs]), params, outputs)
         return net.reshape(y, [*(SizeOf(a, axis) for axis in range(rank - 1)), outputs])
