@@ -63,6 +63,8 @@ def command(
 
     if not samples and (options["limit"] or options["keep_state"]):
         raise RecipeError(f"--{'limit' if options['limit'] else 'keep-state'} is for --samples")
+    if options["crop_fraction"] != 1.0 and options["fit"] != "crop":
+        raise RecipeError("--crop-fraction is for --fit crop")
     made = api.predict(model, _pairs(inputs), samples=samples, output=output, taps=taps, **options)
     if made.note:
         click.echo(f"note: {made.note}", err=True)

@@ -127,6 +127,12 @@ def test_a_wrong_image(given: str, words: str, photo: Path, folder: Path, mlpipe
     assert (said.code, words in said.err) == (FAILED, True), said
 
 
+@pytest.mark.parametrize("words", [("--scale", "2"), ("--bias", "-1"), ("--color", "bgr")])
+def test_pixels_of_image_inputs_are_not_changed(words: tuple[str, ...], photo: Path, folder: Path, mlpipe: Any) -> None:  # noqa: ARG001
+    said = mlpipe("predict", photo, "-i", "photo=photo.png", *words)
+    assert (said.code, "image inputs take pixels as they are" in said.err) == (WRONG, True), said
+
+
 def test_missing_inputs_are_all_named_with_what_they_take(vectors: Path, mlpipe: Any) -> None:
     said = mlpipe("predict", vectors, "-i", "y=[1, 2, 3]")
     assert said.code is WRONG
@@ -140,6 +146,7 @@ def test_missing_inputs_are_all_named_with_what_they_take(vectors: Path, mlpipe:
         (("-i", "x=[1]", "-i", "x=[2]"), "--input x is given twice"),
         (("--limit", "2"), "--limit is for --samples"),
         (("--keep-state",), "--keep-state is for --samples"),
+        (("--crop-fraction", "0.5"), "--crop-fraction is for --fit crop"),
         (("-o", "out.csv"), "no form that outputs are written in"),
         (("-o", "out.png"), "there is no image to write"),
         (("--tap", "dubled"), "did you mean 'doubled'"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpipe.errors import SampleUnreadable
+from mlpipe.errors import RecipeError, SampleUnreadable
 from mlpipe.recipe.image_inputs import ResolvedImage
 from mlpipe.recipe.schema.base import Color
 from mlpipe.recipe.schema.compare import Samples
@@ -30,6 +30,7 @@ def pixels_for(feature: Feature, given: Path | Array, settings: Samples, name: s
     Errors: SampleUnreadable for a file that is no image, a size that does not agree, and an input that images cannot feed.
     """
     if feature.kind == "image":
+        _require_plain(feature, settings)
         if feature.color == "grayscale_float16":
             if isinstance(given, Path):
                 raise SampleUnreadable(f"input {feature.name!r} is a {feature}", why=f"{name} has 8-bit pixels", fix="give the values as a .npy of floats")
@@ -41,6 +42,13 @@ def pixels_for(feature: Feature, given: Path | Array, settings: Samples, name: s
     image = _opened(given, name)
     assert not isinstance(image, np.ndarray), "only image inputs get pixels as arrays"
     return _numbers(feature, image, settings, name)
+
+
+def _require_plain(feature: Feature, settings: Samples) -> None:
+    """Check that pixels are not to be changed on their way to an image input: the model does that itself. Errors: RecipeError."""
+    if (settings.scale, settings.bias, settings.color) != (1.0, 0.0, None):
+        why = f"{feature.name!r} is a {feature}"
+        raise RecipeError("--scale, --bias and --color are for images that feed arrays", why=why, fix="leave them out: image inputs take pixels as they are")
 
 
 def _opened(given: Path | Array, name: str) -> Image | Array:
