@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+UPSAMPLED = ["DEFAULT", "ALIGN_CORNERS_TRUE", "ALIGN_CORNERS_FALSE"]
+
 
 def sample(x: np.ndarray, rows: Any, columns: Any) -> np.ndarray:
     """Bilinear samples of the last two dimensions, point by point."""
@@ -32,7 +34,7 @@ def upsample_grid(mode: str, old: int, new: int) -> list[float]:
     return [min(old - 1, max(0, i * spacing + 0.5 * spacing - 0.5)) for i in range(new)]
 
 
-@pytest.mark.parametrize("mode", ["DEFAULT", "ALIGN_CORNERS_TRUE", "ALIGN_CORNERS_FALSE"])
+@pytest.mark.parametrize("mode", UPSAMPLED)
 @pytest.mark.parametrize("shape", [(2, 3, 4), (2, 2, 3, 4), (1, 2, 1, 2, 5)])
 def test_bilinear_upsample(nn: Any, mode: str, shape: tuple[int, ...]) -> None:
     x = nn.random(*shape)
@@ -74,3 +76,24 @@ def test_resize_bilinear(nn: Any, mode: str, target: tuple[int, int], size: tupl
     x = nn.random(2, 3, *size)
     expected = sample(x, resize_grid(mode, size[0], target[0]), resize_grid(mode, size[1], target[1]))
     nn.close(nn.run("resizeBilinear", {"targetSize": target, "mode": {"samplingMethod": mode}}, x), expected)
+
+
+@pytest.mark.parametrize("kind", ["nearest", *UPSAMPLED, "resizeBilinear"])
+def test_images_of_sizes_that_vary(nn: Any, kind: str) -> None:
+    params: dict[str, Any] = {"scalingFactor": [2, 3]} | ({} if kind == "nearest" else {"mode": "BILINEAR", "linearUpsampleMode": kind})
+    layer = ("resizeBilinear", ["x"], ["y"], {"targetSize": [7, 9]}) if kind == "resizeBilinear" else ("upsample", ["x"], ["y"], params)
+    spec = nn.specification([layer], {"x": (1, 2, 4, 5)}, ["y"])
+    ranges = spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
+    for low, high in ((1, 1), (2, 2), (1, -1), (1, -1)):
+        ranges.add(lowerBound=low, upperBound=high)
+    model = nn.model(spec)
+    for size in ((4, 5), (3, 8)):
+        x = nn.random(1, 2, *size)
+        if kind == "nearest":
+            expected = x.repeat(2, -2).repeat(3, -1)
+        elif kind == "resizeBilinear":
+            grids = [resize_grid("STRICT_ALIGN_ENDPOINTS_MODE", old, new) for old, new in zip(size, (7, 9), strict=True)]
+            expected = sample(x, *grids)
+        else:
+            expected = sample(x, upsample_grid(kind, size[0], size[0] * 2), upsample_grid(kind, size[1], size[1] * 3))
+        nn.close(model.predict({"x": x})["y"], expected)

@@ -7,17 +7,9 @@ from typing import Any
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.ops import cropping, detection
 from mlpipe.runtime.neuralnetwork.layers.borders import pair
-from mlpipe.runtime.neuralnetwork.layers.shared import build_of, tensor
+from mlpipe.runtime.neuralnetwork.layers.shared import SAMPLING, build_of, tensor
 from mlpipe.runtime.neuralnetwork.network import Network, SizeOf
 from mlpipe.runtime.neuralnetwork.registry import layer
-
-SAMPLING = {
-    "STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS",
-    "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS",
-    "UPSAMPLE_MODE": "DEFAULT",
-    "ROI_ALIGN_MODE": "OFFSET_CORNERS",
-}
-"""Names of sampling modes -> what ML Programs call them."""
 
 
 @layer("cropResize")
