@@ -12,6 +12,9 @@ from mlpipe.runtime.mlprogram.ops.sampling_grid import as_doubles, count_up, dou
 from mlpipe.runtime.mlprogram.ops.sizes import Size, scaled, size_of, vector
 from mlpipe.runtime.mlprogram.values import Tensor
 
+EXACT_MODES = {"DEFAULT": "asymmetric", "UNALIGN_CORNERS": "half_pixel"}
+"""Sampling modes that ONNX Runtime's own kernel computes without a rounding error in its float32 coordinates, where sizes grow by powers of two."""
+
 
 @op("upsample_nearest_neighbor", keeps_grid=True)
 def upsample_nearest_neighbor(build: Build, x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1) -> str:
@@ -99,6 +102,13 @@ def _enlarged(build: Build, x: Tensor, factors: Sequence[float]) -> list[Size]:
     return sizes
 
 
+def _whole_factors(x: Tensor, targets: Sequence[Size]) -> list[int] | None:
+    """Return how many times larger the last dimensions become, or None where that varies or is no whole number."""
+    pairs = list(zip(x.shape[x.rank - len(targets) :], targets, strict=True))
+    whole = [target // size for size, target in pairs if isinstance(size, int) and isinstance(target, int) and target % size == 0]
+    return whole if len(whole) == len(pairs) else None
+
+
 def _repeat(build: Build, x: Tensor, factors: Sequence[float]) -> str:
     """Return every pixel repeated along the last dimensions."""
     scales = build.floats([1.0] * (x.rank - len(factors)) + list(factors))
@@ -107,9 +117,8 @@ def _repeat(build: Build, x: Tensor, factors: Sequence[float]) -> str:
 
 def _nearest(build: Build, x: Tensor, targets: Sequence[Size], *, centred: bool) -> str:
     """Return x with the last dimensions in other sizes, new elements taken from where their centres or their starts lie."""
-    sizes = x.shape[x.rank - len(targets) :]
-    if all(isinstance(size, int) and isinstance(target, int) and target % size == 0 for size, target in zip(sizes, targets, strict=True)):
-        return _repeat(build, x, [target // size for size, target in zip(sizes, targets, strict=True)])  # type: ignore[operator]
+    if factors := _whole_factors(x, targets):
+        return _repeat(build, x, factors)
     result = x.name
     for axis, target in _from_last(targets):
         # Whole numbers throughout: i * size / target is often whole where float32 is just below.
@@ -121,6 +130,9 @@ def _nearest(build: Build, x: Tensor, targets: Sequence[Size], *, centred: bool)
 
 def _linear(build: Build, x: Tensor, targets: Sequence[Size], mode: str) -> str:
     """Return x with the last dimensions in other sizes, with linear interpolation along one after the other."""
+    factors = _whole_factors(x, targets)
+    if x.rank == 4 and len(targets) == 2 and mode in EXACT_MODES and factors and all(factor.bit_count() == 1 for factor in factors):
+        return build.add("Resize", x, None, build.floats([1.0, 1.0, *factors]), mode="linear", coordinate_transformation_mode=EXACT_MODES[mode])
     result = x.name
     for axis, target in _from_last(targets):
         size = size_of(build, x, axis)

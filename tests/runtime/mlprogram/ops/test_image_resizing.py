@@ -91,7 +91,7 @@ FLAGS = [
     ({"align_corners": False, "half_pixel_centers": False}, "DEFAULT"),
     ({"align_corners": False, "half_pixel_centers": True}, "UNALIGN_CORNERS"),
 ]
-SCALES = [((2, 3), (8, 15)), ((2.5, 2.6), (10, 13)), ((0.5, 0.7), (2, 3)), ((1.0, 1.0), (4, 5))]
+SCALES = [((2, 3), (8, 15)), ((2, 4), (8, 20)), ((2.5, 2.6), (10, 13)), ((0.5, 0.7), (2, 3)), ((1.0, 1.0), (4, 5))]
 """Factors and the size that they give. 2.6 * 5 is below 13 in real numbers, and 13 in float32, which decides."""
 
 
