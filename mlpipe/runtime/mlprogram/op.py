@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,17 @@ class Operation:
     """An entry of the table: the function, and how its parameters are bound."""
 
     function: OpFunction
-    parameters: Mapping[str, inspect.Parameter]
-    hints: Mapping[str, Any]
     keeps_grid: bool
+
+    @cached_property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The operation's inputs by name. Looked at when a program has the operation: all two hundred would take a tenth of a model's load."""
+        return dict(list(inspect.signature(self.function).parameters.items())[1:])
+
+    @cached_property
+    def hints(self) -> Mapping[str, Any]:
+        """The types of the parameters."""
+        return typing.get_type_hints(self.function)
 
 
 OPS: Registry[Operation] = Registry(VERSIONS)
@@ -83,8 +92,7 @@ def op(*names: str, since: str = "iOS13", keeps_grid: bool = False) -> Callable[
     """
 
     def register(function: OpFunction) -> OpFunction:
-        parameters = dict(list(inspect.signature(function).parameters.items())[1:])
-        OPS.add(names, since, Operation(function, parameters, typing.get_type_hints(function), keeps_grid))
+        OPS.add(names, since, Operation(function, keeps_grid))
         return function
 
     return register
