@@ -22,8 +22,8 @@ def model(dtype=types.fp32):
     return ct.convert(program, convert_to="mlprogram", **options)
 
 
-def compare(tested, expected):
-    compare_backend(tested, {"x": np.array([1.0, 2.0])}, {"sum": np.array(expected)}, dtype="fp32")
+def compare(tested, expected, dtype="fp32"):
+    compare_backend(tested, {"x": np.array([1.0, 2.0])}, {"sum": np.array(expected)}, dtype=dtype)
 
 
 def test_right():
@@ -40,6 +40,14 @@ def test_float16_near():
 
 def test_float16_far():
     compare(model(types.fp16), [2.5, 3.55])
+
+
+def test_float16_backend_near():
+    compare(model(types.fp16), [2.5, 3.501], dtype="fp16")
+
+
+def test_float16_backend_far():
+    compare(model(types.fp16), [2.5, 3.55], dtype="fp16")
 
 
 def test_no_prediction():

@@ -51,6 +51,7 @@ def _suite(files: list[Path]) -> dict[str, Any]:
         "predicting": len(predicting),
         "outcomes": dict(sorted(Counter(result["outcome"] for result in counted.values()).items())),
         "float16_tolerance": sum("float16_tolerance" in result for result in counted.values()),
+        "far_in_float16": sorted(name for name, result in counted.items() if "far_in_float16" in result),
         "not_runnable": dict(sorted(Counter(filter(None, map(not_runnable, results.values()))).items())),
         "failures": failures,
     }
@@ -95,7 +96,13 @@ def markdown(results: dict[str, Any]) -> str:
         count = Counter(suite["outcomes"])
         skipped = f"{count['skipped']} skipped and {count['expected failure']} expected to fail by the suite itself"
         blocked = ", ".join(f"{number} {why}" for why, number in suite["not_runnable"].items()) or "none"
-        lines.append(f"- `{name}`: {skipped}; not runnable: {blocked}. Held to float16's tolerance: {suite['float16_tolerance']}.")
+        lines.append(f"- `{name}`: {skipped}; not runnable: {blocked}. ")
+    lines += ["", "About float16:", ""]
+    for name, suite in results["suites"].items():
+        held = f"{suite['float16_tolerance']} tests of the float32 backend held to four steps of float16"
+        lines.append(
+            f"- `{name}`: {held}; {len(suite['far_in_float16'])} tests of the float16 backend pass and are farther than four steps from what they expect."
+        )
     lines += ["", "### Every failure", ""]
     lines += _failures(results) or ["None."]
     return "\n".join(lines)

@@ -23,6 +23,8 @@ ENDS = {
     "test_wrong": ("wrong output", "Not equal to tolerance"),
     "test_float16_near": ("passed with a prediction", ""),
     "test_float16_far": ("wrong output", "Not equal to tolerance"),
+    "test_float16_backend_near": ("passed with a prediction", ""),
+    "test_float16_backend_far": ("passed with a prediction", ""),
     "test_no_prediction": ("passed without", ""),
     "test_swallows_unsupported": ("unsupported", "conjure"),
     "test_refused_as_expected": ("passed without", ""),
@@ -43,6 +45,7 @@ def test_each_way_to_end(outcomes: dict[str, dict], name: str) -> None:
 def test_every_test_of_the_sample_is_listed(outcomes: dict[str, dict]) -> None:
     assert set(outcomes) == set(ENDS)
     assert [name for name, result in outcomes.items() if result.get("float16_tolerance")] == ["test_float16_near"]
+    assert [name for name, result in outcomes.items() if result.get("far_in_float16")] == ["test_float16_backend_far"]
 
 
 def test_shards_share_out_all_tests_and_never_change(part: Callable[[str], ModuleType]) -> None:

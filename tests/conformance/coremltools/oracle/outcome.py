@@ -28,7 +28,8 @@ def outcome_of(reports: Sequence[Any], record: Record) -> dict[str, Any]:
     elif outcome == "failed" and record.refusals:
         reason = record.refusals[0]
     seconds = round(sum(report.duration for report in reports), 2)
-    notes = {"float16_tolerance": True} if record.float16_tolerance else {}
+    notes: dict[str, Any] = {"float16_tolerance": True} if record.float16_tolerance else {}
+    notes |= {"far_in_float16": " ".join(record.far_in_float16.split())[:LONGEST]} if record.far_in_float16 else {}
     return {"outcome": outcome, "reason": reason[:LONGEST], "where": where, "predict_calls": record.calls, "seconds": seconds} | notes
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from oracle.apple import NOT_REACHABLE
 from oracle.no_network import REASON as NO_NETWORK
 
-TENSORFLOW, NUMPY, TORCH = "today's TensorFlow", "today's NumPy", "today's PyTorch"
 APPLE = "a part of Apple's framework that is no prediction"
 
 NOT_RUNNABLE: tuple[tuple[str, str], ...] = (
     (NOT_REACHABLE, APPLE),
     ("Skip all tests on Apple Intel Macs", APPLE),
+    (r"time\.time", "times coremltools with a stop-watch"),
     (NO_NETWORK, "downloads something"),
     (r"TensorFlow 1\.x not found|Test (only )?for TF ?1|only (supported|works) (in|with) TF ?1", "needs TensorFlow 1"),
     (r"PyTorch not found|Torch not found|could not import 'torch'|No module named 'torch", "needs PyTorch"),

@@ -25,9 +25,12 @@ class Record:
     float16_tolerance: bool = False
     """Whether the test passed with the tolerance that its float16 tensors allow, see `oracle.tolerance`."""
 
+    far_in_float16: str = ""
+    """How a float16 program differs by more than that from what the test expects, though it passes."""
+
     def clear(self) -> None:
         """Forget the last test."""
-        self.float16_tolerance = False
+        self.float16_tolerance, self.far_in_float16 = False, ""
         self.calls = self.predictions = 0
         self.kinds, self.missing, self.refusals, self.crashes = set(), [], [], []
 
