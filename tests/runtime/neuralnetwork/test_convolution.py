@@ -148,8 +148,22 @@ def test_deconvolution_with_an_output_shape_is_the_gradient_of_a_same_convolutio
     nn.close(nn.run("convolution", params, x), expected)
 
 
+@pytest.mark.parametrize(("dilation", "padding"), [((2, 1), "valid"), ((2, 3), ((1, 2), (0, 1))), ((2, 2), "BOTTOM_RIGHT_HEAVY"), ((1, 3), "TOP_LEFT_HEAVY")])
+def test_dilated_deconvolution(nn: Any, dilation: Any, padding: Any) -> None:
+    """As one with a kernel that has zeros between its weights."""
+    x, w = nn.random(2, 4, 5, 6), nn.random(4, 3, 3, 2)
+    spread = np.zeros((4, 3, 2 * dilation[0] + 1, dilation[1] + 1), np.float32)
+    spread[:, :, :: dilation[0], :: dilation[1]] = w
+    how: dict[str, Any] = {"valid": {}} if padding == "valid" else {"valid": edges(padding)}
+    if isinstance(padding, str) and padding != "valid":
+        how = {"same": {"asymmetryMode": padding}}
+    params = {"isDeconvolution": True, "outputChannels": 3, "kernelChannels": 4, "stride": [2, 1], **how}
+    dilated = {"kernelSize": [3, 2], "dilationFactor": dilation, "weights": nn.weights(w)}
+    plain = {"kernelSize": list(spread.shape[2:]), "weights": nn.weights(spread)}
+    nn.close(nn.run("convolution", params | dilated, x), nn.run("convolution", params | plain, x))
+
+
 REFUSED = [
-    ({"isDeconvolution": True, "dilationFactor": [2, 2], "valid": {}}, "dilated"),
     ({"isDeconvolution": True, "outputShape": [8, 8], "stride": [2, 2], "valid": edges(((1, 1), (1, 1)))}, "not the one of its padding"),
     ({"isDeconvolution": True, "outputShape": [13, 13], "stride": [2, 2], "valid": {}}, "larger than its stride"),
     ({"isDeconvolution": True}, "does not state its padding"),

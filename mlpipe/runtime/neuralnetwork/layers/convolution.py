@@ -56,13 +56,16 @@ def _same_amounts(net: Network, x: str, windows: Sequence[int], strides: Sequenc
 
 
 def deconvolution(net: Network, params: Any, x: str) -> str:
-    """Transposed convolution: the gradient of the convolution with the same kernel, stride and padding."""
-    if any(factor != 1 for factor in params.dilationFactor):
-        raise UnsupportedLayerError("a dilated deconvolution: the specification ignores its dilation")
+    """Transposed convolution: the gradient of the convolution with the same kernel, stride, padding and dilation.
+
+    The specification says that it ignores the dilation. coremltools converts dilated ones to this layer and tests them on Core ML.
+    """
     kernel, strides = pair(params.kernelSize, 3), pair(params.stride, 1)
     groups = params.nGroups or 1
     weights = net.weight(params.weights, [params.kernelChannels, params.outputChannels // groups, *kernel], channel_axis=1)
-    crops = _crops(net, params, x, kernel, strides)
+    dilations = pair(params.dilationFactor, 1)
+    windows = [(size - 1) * factor + 1 for size, factor in zip(kernel, dilations, strict=True)]
+    crops = _crops(net, params, x, windows, strides)
     merged = net.merge_leading(x, 3)
     inputs = [merged, weights] + ([net.weight(params.bias, [params.outputChannels])] if params.hasBias else [])
     y = net.graph.add(
@@ -71,19 +74,20 @@ def deconvolution(net: Network, params: Any, x: str) -> str:
         group=groups,
         kernel_shape=kernel,
         strides=strides,
+        dilations=dilations,
         pads=[*(begin for begin, _, _ in crops), *(end for _, end, _ in crops)],
         output_padding=[extra for _, _, extra in crops],
     )
     return net.restore_leading(y, x, 3)
 
 
-def _crops(net: Network, params: Any, x: str, kernel: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int, int]]:
+def _crops(net: Network, params: Any, x: str, windows: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int, int]]:
     """Return, for height and width, what is cropped at the start and at the end, and how many empty rows are added at the end."""
     padding = params.WhichOneof("ConvolutionPaddingType")
     amounts = border_amounts(params.valid.paddingAmounts) if padding == "valid" else ((0, 0), (0, 0))
     if params.outputShape:
         # The output shape decides, the padding is ignored; where explicit amounts would say the same, they also say where to crop.
-        full = [(size - 1) * stride + k for size, stride, k in zip(net.sizes(x, -2, -1), strides, kernel, strict=True)]
+        full = [(size - 1) * stride + k for size, stride, k in zip(net.sizes(x, -2, -1), strides, windows, strict=True)]
         totals = [size - int(wanted) for size, wanted in zip(full, params.outputShape, strict=True)]
         if [sum(amount) for amount in amounts] == totals:
             return [(begin, end, 0) for begin, end in amounts]
@@ -94,7 +98,7 @@ def _crops(net: Network, params: Any, x: str, kernel: Sequence[int], strides: Se
         return [(begin, end, 0) for begin, end in amounts]
     if padding == "same":
         heavy = same_mode(params.same) == "SAME_LOWER"
-        return [_split(k - stride, stride, top_heavy=heavy) for k, stride in zip(kernel, strides, strict=True)]
+        return [_split(k - stride, stride, top_heavy=heavy) for k, stride in zip(windows, strides, strict=True)]
     raise UnsupportedLayerError("it does not state its padding")
 
 
