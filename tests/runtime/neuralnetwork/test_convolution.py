@@ -154,9 +154,10 @@ def test_dilated_deconvolution(nn: Any, dilation: Any, padding: Any) -> None:
     x, w = nn.random(2, 4, 5, 6), nn.random(4, 3, 3, 2)
     spread = np.zeros((4, 3, 2 * dilation[0] + 1, dilation[1] + 1), np.float32)
     spread[:, :, :: dilation[0], :: dilation[1]] = w
-    how: dict[str, Any] = {"valid": {}} if padding == "valid" else {"valid": edges(padding)}
-    if isinstance(padding, str) and padding != "valid":
-        how = {"same": {"asymmetryMode": padding}}
+    if padding == "valid":
+        how: dict[str, Any] = {"valid": {}}
+    else:
+        how = {"same": {"asymmetryMode": padding}} if isinstance(padding, str) else {"valid": edges(padding)}
     params = {"isDeconvolution": True, "outputChannels": 3, "kernelChannels": 4, "stride": [2, 1], **how}
     dilated = {"kernelSize": [3, 2], "dilationFactor": dilation, "weights": nn.weights(w)}
     plain = {"kernelSize": list(spread.shape[2:]), "weights": nn.weights(spread)}
