@@ -6,7 +6,7 @@ Source: the comments of `mlmodel/format/MIL.proto`, and coremltools' definitions
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mlpipe.errors import ModelFileInvalid, NotExecutable
 from mlpipe.weights.bits import unpack
 from mlpipe.weights.blob_file import read_blob, resolve
 from mlpipe.weights.blocks import spread
-from mlpipe.weights.mil_types import BY_CODE, from_bytes
+from mlpipe.weights.mil_types import BY_CODE, MilType, from_bytes
 
 Array = NDArray[Any]
 
@@ -25,13 +25,17 @@ Array = NDArray[Any]
 def read_value(value: Any, weights_folder: Path | None) -> Array:
     """Return the constant that a MIL `Value` stands for; 4-bit and smaller integers come unpacked, as int8 or uint8.
 
-    Shapes: the tensor's own; a list of scalars comes as a vector.
+    Shapes: the tensor's own; a list or tuple of scalars comes as a vector, a dictionary of scalars as pairs of key and value.
     Errors: ModelFileInvalid where the bytes do not fit the type or the weight file.
     """
     kind = value.type.WhichOneof("type")
     if kind == "listType":
-        items = [read_value(item, weights_folder) for item in value.immediateValue.list.values]
-        return np.array([item.reshape(-1)[0] for item in items], items[0].dtype if items else object)
+        return _vector(value.immediateValue.list.values, weights_folder)
+    if kind == "tupleType":
+        return _vector(value.immediateValue.tuple.values, weights_folder)
+    if kind == "dictionaryType":
+        pairs = value.immediateValue.dictionary.values
+        return np.stack([_vector([pair.key for pair in pairs], weights_folder), _vector([pair.value for pair in pairs], weights_folder)], axis=1, dtype=object)
     if kind != "tensorType":
         raise ModelFileInvalid(f"a constant of the type {kind} is not known")
     tensor = value.type.tensorType
@@ -44,15 +48,28 @@ def read_value(value: Any, weights_folder: Path | None) -> Array:
         blob = value.blobFileValue
         return read_blob(resolve(blob.fileName, weights_folder), blob.offset, mil_type, count).reshape(shape)
     field = value.immediateValue.tensor.WhichOneof("value")
-    if field is None:
-        return np.zeros(shape, mil_type.numpy)
-    stored = getattr(value.immediateValue.tensor, field).values
+    stored: Any = getattr(value.immediateValue.tensor, field).values if field else []
     try:
         if field == "bytes":
             return from_bytes(stored, mil_type, count).reshape(shape)
-        return np.array(stored, mil_type.numpy).reshape(shape)
-    except ValueError as error:
+        return _held(np.array(stored), mil_type).reshape(shape)
+    except (ValueError, OverflowError, TypeError) as error:
         raise ModelFileInvalid(f"a {mil_type.name} constant of shape {list(shape)} cannot be read", why=str(error)) from error
+
+
+def _held(stored: Array, mil_type: MilType) -> Array:
+    values = stored.astype(mil_type.numpy)
+    if stored.dtype.kind == "i" and not np.array_equal(values, stored):
+        raise ValueError(f"its numbers are none of {mil_type.name}")
+    return values
+
+
+def _vector(items: Sequence[Any], weights_folder: Path | None) -> Array:
+    arrays = [read_value(item, weights_folder) for item in items]
+    if any(array.size != 1 for array in arrays):
+        raise ModelFileInvalid("a list of tensors is no constant that mlpipe knows", why="its elements are not single values")
+    numbers = [array.reshape(-1)[0] for array in arrays]
+    return np.array(numbers, arrays[0].dtype if len({array.dtype for array in arrays}) == 1 else object)
 
 
 def decode_constexpr(op_type: str, inputs: Mapping[str, Array | int | float | str]) -> tuple[Array, ...]:

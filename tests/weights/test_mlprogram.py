@@ -234,6 +234,11 @@ IMMEDIATE = [
     ("string", "strings", ["valid"], (), np.array("valid", object)),
     ("fp16", "bytes", half(1, -2).tobytes(), (2,), half(1, -2)),
     ("int8", "bytes", b"\xff\x01", (2,), np.array([-1, 1], np.int8)),
+    ("int8", "ints", [-128, 127], (2,), np.array([-128, 127], np.int8)),
+    ("uint8", "bytes", b"\xff\x00", (2,), bytes_of(255, 0)),
+    ("int16", "ints", [-32768, 5], (2,), np.array([-32768, 5], np.int16)),
+    ("uint16", "ints", [65535], (), np.array(65535, np.uint16)),
+    ("fp32", "floats", [], (0, 3), np.zeros((0, 3), np.float32)),
     ("uint4", "bytes", b"\x21\x03", (3,), bytes_of(1, 2, 3)),
     ("int4", "bytes", b"\xf1", (2,), np.array([1, -1], np.int8)),
     ("uint32", "bytes", np.array([7, 2**31], "<u4").tobytes(), (2,), np.array([7, 2**31], np.uint32)),
@@ -249,7 +254,15 @@ def test_immediate_values(name, field, values, shape, expected):
 
 
 def test_immediate_values_that_do_not_fit_their_shape_are_refused():
-    for value in (immediate("fp16", "bytes", b"\x00", (2,)), immediate("fp32", "floats", [1, 2, 3], (2,)), immediate("uint4", "bytes", b"\x00\x00", (2,))):
+    for value in (
+        immediate("fp16", "bytes", b"\x00", (2,)),
+        immediate("fp32", "floats", [1, 2, 3], (2,)),
+        immediate("uint4", "bytes", b"\x00\x00", (2,)),
+        immediate("int8", "ints", [300], (1,)),
+        immediate("bool", "ints", [2], (1,)),
+        immediate("int32", "ints", [], ()),
+        immediate("int32", "strings", ["x"], (1,)),
+    ):
         with pytest.raises(ModelFileInvalid, match="cannot be read"):
             read_value(value, None)
 
@@ -260,3 +273,17 @@ def test_a_list_of_labels():
     for label in ("cat", "dog"):
         value.immediateValue.list.values.add().CopyFrom(immediate("string", "strings", [label], ()))
     assert read_value(value, None).tolist() == ["cat", "dog"]
+
+
+def test_tuples_and_dictionaries_of_scalars():
+    numbers, words = [immediate("int32", "ints", [number], ()) for number in (3, 4)], [immediate("string", "strings", [word], ()) for word in ("a", "b")]
+    paired, mapped = MIL.Value(), MIL.Value()
+    paired.type.tupleType.SetInParent()
+    paired.immediateValue.tuple.values.extend([words[0], numbers[0]])
+    assert read_value(paired, None).tolist() == ["a", 3]
+    mapped.type.dictionaryType.SetInParent()
+    for key, number in zip(words, numbers, strict=True):
+        pair = mapped.immediateValue.dictionary.values.add()
+        pair.key.CopyFrom(key)
+        pair.value.CopyFrom(number)
+    assert read_value(mapped, None).tolist() == [["a", 3], ["b", 4]]
