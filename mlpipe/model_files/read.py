@@ -89,7 +89,7 @@ def _package_items(package: Path) -> tuple[Path, Path | None]:
         others = [_item(package, entry) for entry in entries.values() if entry["name"] == "weights"]
     except FileNotFoundError as error:
         raise ModelFileInvalid("the folder is no .mlpackage", where=str(package), why="it has no Manifest.json") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
         raise ModelFileInvalid("the manifest of the package is damaged", where=str(manifest), why=why) from error
     for item in (root, *others):

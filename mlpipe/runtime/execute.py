@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mlpipe.errors import InvalidInput
+from mlpipe.errors import InvalidInput, NotExecutable
 from mlpipe.runtime.late_rounding import optimised_before_rounding
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.ort import import_onnxruntime
+from mlpipe.runtime.rounds import LARGEST_ROUNDS, went_on
 from mlpipe.runtime.simplify import simplified
 from mlpipe.runtime.to_onnx import to_onnx
 
@@ -45,10 +46,10 @@ class Executable:
         try:
             values = self._session.run(list(self.outputs), dict(feeds))
         except Exception as error:
-            # ONNX Runtime's exceptions have no public base class.
-            if not type(error).__module__.startswith("onnxruntime"):
+            if not _is_from_onnxruntime(error):
                 raise
-            raise InvalidInput("the model cannot compute these inputs", why=str(error)) from error
+            why = f"a loop goes on for more than {LARGEST_ROUNDS:,} rounds" if went_on(str(error)) else str(error)
+            raise InvalidInput("the model cannot compute these inputs", why=why) from error
         return dict(zip(self.outputs, values, strict=True))
 
 
@@ -77,4 +78,14 @@ def _session(model: Any, external: Mapping[str, np.ndarray], optimized_model: Pa
         options.add_external_initializers_from_files_in_memory(list(external), buffers, [len(buffer) for buffer in buffers])
     if optimized_model is not None:
         options.optimized_model_filepath = str(optimized_model)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if not _is_from_onnxruntime(error):
+            raise
+        raise NotExecutable("ONNX Runtime refuses what the model was lowered to", why=str(error)) from error
+
+
+def _is_from_onnxruntime(error: Exception) -> bool:
+    """Its exceptions have no public base class."""
+    return type(error).__module__.startswith("onnxruntime")

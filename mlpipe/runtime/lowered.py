@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlpipe.errors import NotExecutable
-from mlpipe.runtime.onnx_graph import Dim, Graph
+
+if TYPE_CHECKING:
+    from mlpipe.runtime.onnx_graph import Dim, Graph
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlpipe.runtime.lowered import UnsupportedLayerError
+
 OPSET = 21
 """The operator set of every graph that the runtime builds."""
 
 Dim = int | str | None
 """A size: a number, a name that stands for the same number wherever it occurs, or unknown."""
+
+LARGEST_BYTES = 1 << 28
+AMPLIFICATION = 64
+"""How many times as large as the whole model a value may be: a file of a few bytes must not take all of the memory."""
 
 INFERENCE_VALUES = 64
 """Integer constants up to this many elements are shown to shape inference: axes, shapes, pads."""
@@ -60,13 +67,21 @@ class Graph:
     """Output name -> the value that it shows."""
     types: dict[str, ValueType] = field(default_factory=dict)
     parent: Graph | None = None
+    largest_bytes: int = LARGEST_BYTES
+    """What one value may take; whoever lowers a model raises it with the model's size."""
     layer: Layer | None = None
     """What nodes are made for at present."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def subgraph(self) -> Graph:
         """Return an empty graph for the body of an If, Loop or Scan of this one: it sees this one's values, and its names are unique in both."""
-        return Graph(parent=self, layer=self.layer, _numbers=self._numbers)
+        return Graph(parent=self, layer=self.layer, largest_bytes=self.largest_bytes, _numbers=self._numbers)
+
+    def allow_for(self, model_bytes: int) -> None:
+        """Let values be as large as the size of the model and of its inputs makes likely."""
+        known = [self.types[name] for name in self.inputs]
+        fed = sum(math.prod(size for size in kind.shape or () if isinstance(size, int)) * kind.dtype.itemsize for kind in known)
+        self.largest_bytes = max(LARGEST_BYTES, AMPLIFICATION * (model_bytes + fed))
 
     @contextmanager
     def made_for(self, layer_type: str, name: str) -> Iterator[None]:
@@ -82,9 +97,9 @@ class Graph:
         return f"{hint}__{next(self._numbers)}"
 
     def add_input(self, name: str, dtype: np.dtype[Any] | type, shape: Sequence[Dim]) -> str:
-        """Declare a graph input."""
+        """Declare a graph input. It may be of any size: it is the caller who feeds it."""
         self.inputs.append(name)
-        self.set_type(name, dtype, shape)
+        self.types[name] = ValueType(np.dtype(dtype), tuple(shape))
         return name
 
     def constant(self, value: np.ndarray | float | list[Any], dtype: Any = None, hint: str = "const") -> str:
@@ -116,7 +131,15 @@ class Graph:
     def set_type(self, name: str, dtype: np.dtype[Any] | type, shape: Sequence[Dim] | None) -> str:
         """State a value's type, where the lowering knows better than inference; return the name."""
         self.types[name] = ValueType(np.dtype(dtype), None if shape is None else tuple(shape))
+        self._check_size(name)
         return name
+
+    def _check_size(self, name: str) -> None:
+        known = self.types[name]
+        sizes = [size for size in known.shape or () if isinstance(size, int)]
+        if (taken := math.prod(sizes) * known.dtype.itemsize) > self.largest_bytes:
+            limit = f"and a model of this size may have values of {self.largest_bytes / 1e9:.1f} GB"
+            raise UnsupportedLayerError(f"a value of the shape {list(known.shape or ())} would take {taken / 1e9:.1f} GB, {limit}")
 
     def shape(self, name: str) -> tuple[Dim, ...]:
         """Return a value's sizes, as far as they are known. It is a defect of the lowering to ask where the rank is not."""
@@ -158,6 +181,9 @@ class Graph:
         node = Node(op, tuple(name or "" for name in inputs), tuple(outputs), present, domain, self.layer)
         self.nodes.append(node)
         self.types.update(infer_types(self, node))
+        for output in outputs:
+            if output in self.types:
+                self._check_size(output)
         return outputs
 
     def cast(self, name: str, dtype: np.dtype[Any] | type) -> str:

@@ -41,11 +41,12 @@ def read_blob(path: Path, offset: int, mil_type: MilType, count: int) -> NDArray
     Shapes: (count,).
     Errors: ModelFileInvalid where no such record, or another type or size, stands there, or the file ends too early.
     """
+    length = path.stat().st_size
+    if offset + _RECORD.size > length:
+        raise ModelFileInvalid("the weight file is truncated", where=str(path), why=f"a constant should start at byte {offset}")
     with path.open("rb") as file:
         file.seek(offset)
         record = file.read(_RECORD.size)
-        if len(record) < _RECORD.size:
-            raise ModelFileInvalid("the weight file is truncated", where=str(path), why=f"a constant should start at byte {offset}")
         sentinel, code, size, data_offset, _ = _RECORD.unpack(record)
         if sentinel != _SENTINEL or code != mil_type.blob_code:
             raise ModelFileInvalid("the weight file does not fit its program", where=str(path), why=f"no {mil_type.name} constant starts at byte {offset}")

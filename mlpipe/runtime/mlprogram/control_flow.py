@@ -12,6 +12,7 @@ from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Binding
 from mlpipe.runtime.mlprogram.values import STORAGE, Tensor, agree, declared_type
 from mlpipe.runtime.onnx_graph import Dim, Graph
+from mlpipe.runtime.rounds import within_limit
 
 Shape = tuple[Dim, ...]
 
@@ -59,7 +60,7 @@ def while_loop(lowering: BlockLowering, operation: Any, arguments: dict[str, lis
     written = lowering.written_states(operation.blocks)
     (before,) = lowering.block(condition, graph, variables, lowering.states)
     body = graph.subgraph()
-    body.add_input(body.name("iteration"), np.int64, [])
+    iteration = body.add_input(body.name("iteration"), np.int64, [])
     body.add_input(body.name("condition"), np.bool_, [])
     # A variable that no round changes need not be carried: the body sees it as it stands outside.
     carried = [place for place, given in enumerate(step.inputs) if step.outputs[place] != given.name]
@@ -76,7 +77,7 @@ def while_loop(lowering: BlockLowering, operation: Any, arguments: dict[str, lis
     (again,) = lowering.block(condition, body, following, states)
     before_all = [*(variables[place] for place in carried), *(lowering.states[name] for name in written)]
     after_each = [*(following[place] for place in carried), *(states[name] for name in written)]
-    body.outputs[body.name("result")] = _flag(body, again)
+    body.outputs[body.name("result")] = within_limit(body, iteration, _flag(body, again))
     _show(body, after_each)
     kinds = [_after_rounds(variables[place], inside[place], following[place]) for place in carried]
     kinds += [lowering.states[name] for name in written]

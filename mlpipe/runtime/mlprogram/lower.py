@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpipe.errors import NotExecutable
+from mlpipe.errors import MlpipeError, ModelFileInvalid, NotExecutable
 from mlpipe.model_files.read import ModelFile
+from mlpipe.model_files.size import size_bytes
 from mlpipe.runtime.features import Feature, Interface, interface
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.mlprogram import ops
@@ -42,6 +43,7 @@ def lower_program(file: ModelFile, precision: Precision, function_name: str | No
         raise NotExecutable(f"operator set {function.opset!r} is not known", where=str(file.path), fix=f"known are {', '.join(OPSETS)}")
     lowering = _Lowering(OPSETS[function.opset], precision, file.weights_folder)
     lowering.add_inputs(function, {feature.name: feature for feature in (*described.inputs, *described.states)})
+    lowering.graph.allow_for(size_bytes(file.path))
     block = function.block_specializations[function.opset]
     for operation in block.operations:
         lowering.add(operation)
@@ -73,9 +75,11 @@ class _Lowering:
                     self.states[given.name] = add_state(self.graph, given.name, given.type, features.get(given.name))
                     self._values[given.name] = State(given.name)
                 else:
+                    if given.name not in features:
+                        raise UnsupportedLayerError("the model does not describe it")
                     self._values[given.name] = self._input(given.name, declared_type(given.type), features[given.name])
-            except UnsupportedLayerError as error:
-                self.missing.append(Unsupported("input", given.name, error.why))
+            except Exception as error:  # noqa: BLE001 - as in `add`
+                self.missing.append(Unsupported("input", given.name, _reason(error)))
 
     def _input(self, name: str, declared: TensorType, feature: Feature) -> Tensor:
         sizes: tuple[Dim, ...] = feature.sizes.dims()
@@ -97,12 +101,14 @@ class _Lowering:
 
     def add(self, operation: Any) -> None:
         """Lower one operation; one that cannot be is noted, and its outputs stand in as inputs of their declared types."""
-        name = operation.outputs[0].name if operation.outputs else operation.attributes["name"].immediateValue.tensor.strings.values[0]
+        name = operation.outputs[0].name if operation.outputs else _own_name(operation)
         try:
             with self.graph.made_for(operation.type, name):
                 self._add(operation)
-        except UnsupportedLayerError as error:
-            self.missing.append(Unsupported(operation.type, name, error.why))
+        except MlpipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what a damaged program can make of its parameters has no end
+            self.missing.append(Unsupported(operation.type, name, _reason(error)))
             for output in operation.outputs:
                 self._stand_in(output)
 
@@ -262,11 +268,23 @@ class _Lowering:
             self.graph.outputs[classifier.scores] = scores.name
         for feature in described.outputs:
             if not classifier or feature.name not in (predicted, probabilities):
+                if feature.name not in self._values:
+                    raise ModelFileInvalid("the model does not fit its program", why=f"nothing in the program makes the output {feature.name!r}")
                 self.graph.outputs[feature.name] = self.tensor(self._values[feature.name]).name
         # No name in a program has a blank in it: these cannot be the name of a feature.
         states = {name: f"{name} afterwards" for name, held in self.states.items() if held.name != name}
         self.graph.outputs.update({output: self.states[name].name for name, output in states.items()})
         return Lowered(self.graph, classifier, states, tuple(layer_values(inputs, operations, self._values)))
+
+
+def _reason(error: Exception) -> str:
+    return error.why if isinstance(error, UnsupportedLayerError) else f"its parameters cannot be what they are: {type(error).__name__}: {error}"
+
+
+def _own_name(operation: Any) -> str:
+    """Return the name of an operation that makes nothing."""
+    names = operation.attributes["name"].immediateValue.tensor.strings.values if "name" in operation.attributes else ()
+    return str(names[0]) if names else ""
 
 
 def _decoded(kind: str, inputs: Mapping[str, Constant], number: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from mlpipe.runtime.lowered import Unsupported, UnsupportedLayerError
 from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.onnx_graph import Dim, Graph
+from mlpipe.runtime.rounds import within_limit
 
 LowerLayers = Callable[[Network, Any], list[Unsupported]]
 """Adds the layers of a network; returns those that it could not."""
@@ -109,7 +110,7 @@ def _remaining(net: Network, layer: Any, most: str | None, lower: LowerLayers) -
     carried: dict[str, tuple[Dim, ...]] = {}
     for _ in range(ROUNDS):
         body = _scope(net, graph.subgraph())
-        body.graph.add_input(body.graph.name("iteration"), np.int64, [])
+        iteration = body.graph.add_input(body.graph.name("iteration"), np.int64, [])
         again = body.graph.add_input(body.graph.name("condition"), np.bool_, [])
         for name, shape in carried.items():
             body.values[name] = body.graph.add_input(body.graph.name("variable"), np.float32, shape)
@@ -128,6 +129,7 @@ def _remaining(net: Network, layer: Any, most: str | None, lower: LowerLayers) -
         raise UnsupportedLayerError("the sizes of its values change from one iteration to the next")
     if not carried:
         return
+    again = within_limit(body.graph, iteration, again)
     _show(body.graph, [again, *(body.values[name] for name in carried)])
     first = _truth(net, _condition(net, params, lower)) if params.conditionVar else None
     results = graph.add_many("Loop", len(carried), most, first, *(net.values[name] for name in carried), body=body.graph)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlpipe.errors import ModelFileInvalid
 from mlpipe.model_files.read import ModelFile
+from mlpipe.model_files.size import size_bytes
 from mlpipe.runtime.features import features
 from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW, InnerLayersError
@@ -32,6 +33,7 @@ def lower_network(file: ModelFile, precision: Precision) -> tuple[Lowered | None
     network = getattr(spec, spec.WhichOneof("Type"))
     net = Network(Graph(), precision)
     add_inputs(net, network, features(spec.description.input))
+    net.graph.allow_for(size_bytes(file.path))
     unsupported = lower_layers(net, network)
     if unsupported:
         return None, unsupported
