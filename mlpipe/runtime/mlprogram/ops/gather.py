@@ -75,4 +75,5 @@ def not_negative(build: Build, indices: Tensor) -> str:
             raise UnsupportedLayerError("negative indices are out of range from iOS17 on")
         return indices.name
     wide = build.indices(indices)
-    return build.add("Where", build.add("Less", wide, build.int64(0)), build.int64(np.iinfo(np.int32).max), wide)
+    zero, outside = build.graph.constant(0, np.int64), build.graph.constant(np.iinfo(np.int32).max, np.int64)
+    return build.add("Where", build.add("Less", wide, zero), outside, wide)

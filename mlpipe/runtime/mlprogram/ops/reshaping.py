@@ -52,7 +52,10 @@ def expand_dims(build: Build, x: Tensor, axes: tuple[int, ...]) -> str:
 def squeeze(build: Build, x: Tensor, axes: tuple[int, ...] | None = None) -> str:
     """Return x without dimensions of size 1: all of them, or those of the axes that have it."""
     candidates = range(x.rank) if axes is None else [x.axis(axis) for axis in axes]
-    single = [axis for axis in candidates if x.shape[axis] == 1]
+    declared = build.outputs[0].shape
+    # The program has decided which sizes are 1, also where they are only known when it runs.
+    every = declared is not None and len(declared) == x.rank - len(candidates)
+    single = [axis for axis in candidates if every or x.shape[axis] == 1]
     return build.add("Squeeze", x, build.int64(*single)) if single else build.add("Identity", x)
 
 
