@@ -23,7 +23,7 @@ def install(module: ModuleType) -> None:
 
 
 def with_float16_tolerance(compare: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the comparison, which comes back with float16's tolerance where float32's fails and the program computes in float16."""
+    """Return the comparison, which comes back with float16's tolerance where float32's fails and the program holds float16 values."""
     signature = inspect.signature(compare)
 
     four_steps = {"atol": FOUR_STEPS, "rtol": FOUR_STEPS}
@@ -35,7 +35,7 @@ def with_float16_tolerance(compare: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = compare(**given)
         except AssertionError:
-            if given["dtype"] != "fp32" or given["state"] is not None or not _computes_in_float16(given["mlmodel"]):
+            if given["dtype"] != "fp32" or given["state"] is not None or not _holds_float16(given["mlmodel"]):
                 raise
             result = compare(**given | four_steps)
             RECORD.float16_tolerance = True
@@ -50,14 +50,14 @@ def with_float16_tolerance(compare: Callable[..., Any]) -> Callable[..., Any]:
     return compare_backend
 
 
-def _computes_in_float16(model: Any) -> bool:
+def _holds_float16(model: Any) -> bool:
     from coremltools.proto import MIL_pb2
 
     spec = model.get_spec()
     if spec.WhichOneof("Type") != "mlProgram":
         return False
     blocks = [block for function in spec.mlProgram.functions.values() for block in function.block_specializations.values()]
-    types = (output.type.tensorType.dataType for operation in _operations(blocks) if operation.type != "const" for output in operation.outputs)
+    types = (output.type.tensorType.dataType for operation in _operations(blocks) for output in operation.outputs)
     return MIL_pb2.FLOAT16 in types
 
 
