@@ -152,14 +152,17 @@ def init(model: str | Path, output: str | Path | None = None, *, force: bool = F
     return recipe
 
 
-def inspect(model: str | Path) -> dict[str, Any]:
-    """Return what is in a model file, as JSON-able data. Errors: RecipeError, SourceUnreadable, ModelFileInvalid."""
+def inspect(model: str | Path, *, values: bool = False) -> dict[str, Any]:
+    """Return what is in a model file, as JSON-able data; with `values`, also those inside a Core ML model that can be tapped.
+
+    Errors: RecipeError, SourceUnreadable, ModelFileInvalid.
+    """
     from mlpipe.analysis.inspect import inspect_coreml, inspect_source
     from mlpipe.recipe.guess import source_kind
 
     path = Path(model).absolute()
     kind = source_kind(path)
-    return inspect_coreml(path) if kind == "coreml" else inspect_source(path, kind)
+    return inspect_coreml(path, values=values) if kind == "coreml" else inspect_source(path, kind)
 
 
 def clean(names: Sequence[str] = (), *, workspace: str | Path | None = None, everything: bool = False) -> list[Path]:

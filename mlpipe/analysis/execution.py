@@ -8,15 +8,17 @@ from typing import Any
 from mlpipe.errors import NotExecutable
 from mlpipe.model_files.read import ModelFile
 from mlpipe.runtime.emulation import emulated
+from mlpipe.runtime.lowered import LayerValue
 from mlpipe.runtime.model import lower, open_model
 from mlpipe.runtime.onnx_graph import Layer
 from mlpipe.runtime.precision import Precision
 
 
-def execution(model: ModelFile, function: str | None = None) -> dict[str, Any]:
+def execution(model: ModelFile, function: str | None = None, *, values: bool = False) -> dict[str, Any]:
     """Return whether the runtime executes a model or one of its functions, what stands in its way, and how it executes what is not direct.
 
-    `emulated` and `float16` are None where nobody can say: the model does not run, or is no graph. Errors: ModelFileInvalid.
+    `emulated` and `float16` are None where nobody can say: the model does not run, or is no graph. With `values`, those that can be tapped are listed.
+    Errors: ModelFileInvalid.
     """
     found: dict[str, Any] = {"executable": False, "unsupported": [], "emulated": None, "float16": None}
     try:
@@ -33,7 +35,13 @@ def execution(model: ModelFile, function: str | None = None) -> dict[str, Any]:
     ]
     made = [value for value in lowered.values if value.type != "input"]
     halves = {"values": sum(value.dtype in ("fp16", "float16") for value in made), "of": len(made)}
-    return {"executable": True, "unsupported": [], "emulated": entries, "float16": halves}
+    found |= {"executable": True, "emulated": entries, "float16": halves}
+    return found | {"values": [_value(value) for value in lowered.values if value.block is None]} if values else found
+
+
+def _value(value: LayerValue) -> dict[str, Any]:
+    shape = [size if isinstance(size, int) else None for size in value.shape]
+    return {"name": value.name, "type": value.type, "dtype": value.dtype, "shape": shape}
 
 
 def layers_of(model: ModelFile, function: str | None = None) -> Iterator[Layer]:

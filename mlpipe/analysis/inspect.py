@@ -23,7 +23,7 @@ def inspect_source(path: Path, kind: SourceKind) -> dict[str, Any]:
     return {"path": str(path), **description, "size_bytes": _size(path)}
 
 
-def inspect_coreml(path: Path) -> dict[str, Any]:
+def inspect_coreml(path: Path, *, values: bool = False) -> dict[str, Any]:
     """Return interface, functions, layers, bits per weight and how the portable runtime executes it. Errors: ModelFileInvalid."""
     model = read_model(path)
     description = describe_model(model)
@@ -37,12 +37,12 @@ def inspect_coreml(path: Path) -> dict[str, Any]:
         "inputs": description["inputs"],
         "outputs": description["outputs"],
         "states": description["states"],
-        "functions": _functions(model),
+        "functions": _functions(model, values=values),
         "classifier": description["classifier"],
         "metadata": {key: value for key, value in _metadata(model.spec).items() if value},
         "layers": dict(Counter(_layers(model)).most_common()),
         "bits": _bits(model),
-        "portable_runtime": execution(model),
+        "portable_runtime": execution(model, values=values),
     }
 
 
@@ -66,7 +66,7 @@ def _metadata(spec: Any) -> dict[str, Any]:
     }
 
 
-def _functions(model: ModelFile) -> list[dict[str, Any]]:
+def _functions(model: ModelFile, *, values: bool) -> list[dict[str, Any]]:
     """Return the interface of each function, and how it is executed; none for models that have only one."""
     description = model.spec.description
     return [
@@ -74,7 +74,7 @@ def _functions(model: ModelFile) -> list[dict[str, Any]]:
             "name": function.name,
             "default": function.name == description.defaultFunctionName,
             **{f"{side}s": [describe_feature(feature) for feature in getattr(function, side)] for side in ("input", "output", "state")},
-            "portable_runtime": execution(model, function.name),
+            "portable_runtime": execution(model, function.name, values=values),
         }
         for function in description.functions
     ]

@@ -17,22 +17,23 @@ HOW = {
     "composed": "composed of several kernels",
     "loop": "branches and loops",
     "random": "random, another generator than Core ML's",
-    "host": "evaluated on loading, or on what the graph gives",
+    "host": "outside the graph",
 }
 """How a layer is executed that is not direct, in words; docs/runtime.md explains them."""
 
 
 @click.command(name="inspect", epilog="Examples: mlpipe inspect build/digits/lut-4.mlmodel; mlpipe inspect Model.mlpackage --json")
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--values", is_flag=True, help="Also list the values inside the model, which predict --tap gives.")
 @common
-def command(model: Path, *, as_json: bool) -> None:
+def command(model: Path, *, values: bool, as_json: bool) -> None:
     """Describe MODEL: inputs, outputs, size; for Core ML files also functions, states, layers, bits per weight, and how they run here.
 
     A layer that is executed by several kernels, in a loop, at random or outside the graph is named; all others are executed by one kernel each.
     """
     from mlpipe import api
 
-    found = api.inspect(model)
+    found = api.inspect(model, values=values)
     if as_json:
         print_json(found)
     else:
@@ -75,7 +76,7 @@ def _show_execution(runtime: Mapping[str, Any], indent: str, which: str = "") ->
             click.echo(f"{indent}  and {len(missing) - MOST_LINES} more (--json lists all)")
         return
     entries = runtime["emulated"]
-    click.echo(f"{title}runs it" + ("" if entries is None else ", every layer directly" if not entries else "; not by one kernel a layer:"))
+    click.echo(f"{title}runs it" + ("" if entries is None else ", one kernel a layer" if not entries else ", one kernel a layer, except:"))
     for how, words in HOW.items():
         listed = [f"{entry['type']} x{entry['count']}{_composition(entry)}" for entry in entries or () if entry["how"] == how]
         if listed:
@@ -83,6 +84,9 @@ def _show_execution(runtime: Mapping[str, Any], indent: str, which: str = "") ->
     halves = runtime["float16"]
     if halves and halves["values"]:
         click.echo(f"{indent}  float16: {halves['values']} of {halves['of']} values, computed in float32; --precision float16 rounds them")
+    for value in runtime.get("values") or ():
+        shape = ", ".join("?" if size is None else str(size) for size in value["shape"])
+        click.echo(f"{indent}  value {value['name']}: {value['type']}, {value['dtype']} [{shape}]")
 
 
 def _composition(entry: Mapping[str, Any]) -> str:

@@ -63,9 +63,9 @@ def test_functions_states_and_how_they_are_executed(program: Path, mlpipe: Any) 
         "    output after: float16 [2]",
         "    state  total: float16 [2]",
         "  layers: add x2, mul x1, log x1, read_state x1, write_state x1, identity x1",
-        "  portable runtime (double): runs it; not by one kernel a layer:",
+        "  portable runtime (double): runs it, one kernel a layer, except:",
         "    composed of several kernels: log x1 (Add Log)",
-        "  portable runtime (remember): runs it, every layer directly",
+        "  portable runtime (remember): runs it, one kernel a layer",
         "    float16: 3 of 3 values, computed in float32; --precision float16 rounds them",
     ]
     found = mlpipe("inspect", program, "--json").json
@@ -92,3 +92,15 @@ def test_every_layer_that_cannot_be_executed_is_named(vectors: Path, mlpipe: Any
     assert lines[start + 21 :] == ["    and 5 more (--json lists all)"]
     found = mlpipe("inspect", vectors, "--json").json["portable_runtime"]
     assert (found["executable"], len(found["unsupported"]), found["emulated"]) == (False, 25, None)
+
+
+def test_values_that_can_be_tapped(program: Path, mlpipe: Any) -> None:
+    said = mlpipe("inspect", program, "--values")
+    assert [line.strip() for line in said.out.splitlines() if " value " in line][:3] == [
+        "value x: input, float32 [3]",
+        "value doubled: mul, float32 [3]",
+        "value shifted: add, float32 [3]",
+    ]
+    values = mlpipe("inspect", program, "--values", "--json").json["portable_runtime"]["values"]
+    assert mlpipe("predict", program, "-i", "x=[1, 2, 3]", *(word for value in values for word in ("--tap", value["name"]))).code == 0
+    assert "values" not in mlpipe("inspect", program, "--json").json["portable_runtime"]

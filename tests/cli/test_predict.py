@@ -68,7 +68,7 @@ def test_what_is_not_finite_goes_in_and_is_counted(vectors: Path, tmp_path: Path
 def test_a_classifier_names_its_best_labels(photo: Path, folder: Path, mlpipe: Any) -> None:
     shares = PIXELS.reshape(-1, 3).mean(0) / PIXELS.reshape(-1, 3).mean(0).sum()
     said = mlpipe("predict", photo, "-i", f"photo={folder / 'photo.png'}")
-    assert said.out.splitlines() == [f"shares  blue: {shares[2]:.2%}, green: {shares[1]:.2%}, red: {shares[0]:.2%}", "label   blue"]
+    assert said.out.splitlines() == [f"shares  {shares[2]:.2%} blue; {shares[1]:.2%} green; {shares[0]:.2%} red", "label   blue"]
     found = mlpipe("predict", photo, "-i", f"photo={folder / 'photo.png'}", "--json").json["outputs"]
     assert found["label"] == {"kind": "value", "dtype": "str", "values": "blue"}
     np.testing.assert_allclose([found["shares"]["values"][name] for name in ("red", "green", "blue")], shares, rtol=1e-6)

@@ -149,6 +149,7 @@ def test_missing_inputs_are_all_named_with_what_they_take(vectors: Path, mlpipe:
         (("--crop-fraction", "0.5"), "--crop-fraction is for --fit crop"),
         (("-o", "out.csv"), "no form that outputs are written in"),
         (("-o", "out.png"), "there is no image to write"),
+        (("--tap", "zzz"), "mlpipe inspect --values lists what can be tapped"),
         (("--tap", "dubled"), "did you mean 'doubled'"),
         (("--function", "triple"), "its functions are 'double', 'remember'"),
         (("--precision", "float64"), "'float64' is not one of"),

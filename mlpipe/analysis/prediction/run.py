@@ -149,7 +149,8 @@ def _taps(model: RuntimeModel, names: Sequence[str]) -> Taps | None:
     try:
         return model.taps(names) if names else None
     except InvalidInput as error:
-        raise as_command_error(error) from error
+        near = error.fix if error.fix and error.fix.startswith("did you mean") else None
+        raise RecipeError(error.what, why=error.why, fix=near or "mlpipe inspect --values lists what can be tapped") from error
 
 
 def _require(missing: Sequence[Feature]) -> None:

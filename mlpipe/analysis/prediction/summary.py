@@ -35,7 +35,7 @@ def in_words(found: Mapping[str, Any]) -> str:
     if found["kind"] == "scores":
         scores = found["values"].values()
         shares = all(isinstance(score, float) and 0 <= score <= 1 for score in scores) and math.isclose(sum(scores), 1, abs_tol=1e-3)
-        best = ", ".join(f"{entry['label']}: {format(entry['score'], '.2%') if shares else _number(entry['score'])}" for entry in found["best"])
+        best = "; ".join(f"{format(entry['score'], '.2%') if shares else _number(entry['score'])} {entry['label']}" for entry in found["best"])
         return best if found["count"] <= BEST else f"{best}  (best {BEST} of {found['count']})"
     if found["kind"] == "value":
         return str(found["values"])
