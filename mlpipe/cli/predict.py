@@ -96,11 +96,15 @@ def _one(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
 
 
 def _many(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
+    from mlpipe.cli.console.plain import PlainReporter
     from mlpipe.cli.console.reporter import make_reporter
+    from mlpipe.cli.console.streams import is_terminal
 
     entries: list[dict[str, Any]] = []
     failed = 0
-    with make_reporter() as reporter:
+    # Live lines below and results above do not share a terminal: there the results themselves are the progress.
+    plain = is_terminal(sys.stdout) and not as_json
+    with PlainReporter(sys.stderr) if plain else make_reporter() as reporter:
         reporter.started("predict")
         for done, prediction in enumerate(made, 1):
             failed += prediction.error is not None
