@@ -15,9 +15,10 @@ from mlpipe.weights.mil_types import BY_CODE
 STORAGE: dict[str, np.dtype[Any]] = {
     **dict.fromkeys(("fp16", "fp32"), np.dtype(np.float32)),
     **dict.fromkeys(("int8", "uint8", "int16", "uint16", "int32"), np.dtype(np.int32)),
+    "uint32": np.dtype(np.int64),
     "bool": np.dtype(np.bool_),
 }
-"""MIL types -> what the graph holds them in: the three types that ONNX Runtime has nearly all kernels for."""
+"""MIL types -> what the graph holds them in: the three types that ONNX Runtime has nearly all kernels for, and one for constants that are sizes."""
 
 FLOATS = ("fp16", "fp32")
 

@@ -91,14 +91,11 @@ def _enlarged(build: Build, x: Tensor, factors: Sequence[float]) -> list[Size]:
     sizes: list[Size] = []
     for axis, factor in zip((-2, -1), factors, strict=True):
         known = declared[axis] if declared is not None else None
-        size = size_of(build, x, axis)
         if isinstance(known, int):
             sizes.append(known)
-        elif isinstance(size, int):
-            sizes.append(int(np.floor(np.float32(size) * np.float32(factor))))
         else:
-            product = build.add("Mul", build.graph.cast(size, np.float32), build.floats(factor))
-            sizes.append(build.graph.cast(build.add("Floor", product), np.int64))
+            own = build.graph.cast(vector(build, size_of(build, x, axis)), np.float32)
+            sizes.append(build.graph.cast(build.add("Floor", build.add("Mul", own, build.floats(factor))), np.int64))
     return sizes
 
 

@@ -182,6 +182,12 @@ def test_resize_of_a_size_that_varies(mil, run, mode) -> None:
     np.testing.assert_allclose(result, expected, **LINEAR)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.uint32])
+def test_types_of_shapes(run, dtype) -> None:
+    (result,) = run(resize(shape=np.asarray([7, 0, 9], dtype), resized_dims=2), {"x": X})
+    np.testing.assert_allclose(result, resized(X, (4, 9), "DEFAULT"), **LINEAR)
+
+
 def test_resize_of_integers(run) -> None:
     (result,) = run(resize(shape=[5, 4], resized_dims=2, interpolation_mode="NEAREST_NEIGHBOR"), {"x": WHOLE})
     np.testing.assert_array_equal(result, nearest(WHOLE, (5, 4), 0.5))
