@@ -75,13 +75,13 @@ class _Lowering:
                     self.states[given.name] = add_state(self.graph, given.name, given.type, features.get(given.name))
                     self._values[given.name] = State(given.name)
                 else:
-                    if given.name not in features:
-                        raise UnsupportedLayerError("the model does not describe it")
-                    self._values[given.name] = self._input(given.name, declared_type(given.type), features[given.name])
+                    self._values[given.name] = self._input(given.name, declared_type(given.type), features.get(given.name))
             except Exception as error:  # noqa: BLE001 - as in `add`
                 self.missing.append(Unsupported("input", given.name, _reason(error)))
 
-    def _input(self, name: str, declared: TensorType, feature: Feature) -> Tensor:
+    def _input(self, name: str, declared: TensorType, feature: Feature | None) -> Tensor:
+        if feature is None:
+            raise UnsupportedLayerError("the model does not describe it")
         sizes: tuple[Dim, ...] = feature.sizes.dims()
         if feature.kind == "image":
             sizes = (1, feature.channels, *sizes)
