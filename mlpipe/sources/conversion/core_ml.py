@@ -16,6 +16,7 @@ from mlpipe.recipe.capabilities import DEFAULT_PRECISIONS, DEFAULT_TARGETS, SPEC
 from mlpipe.recipe.schema.convert import Convert, DimensionRange, KeepFloat32
 from mlpipe.sources.conversion.classifier import make_classifier
 from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan, identifier
+from mlpipe.sources.conversion.loops import loops_with_nodes_behind
 from mlpipe.sources.conversion.names import rename_features
 from mlpipe.sources.conversion.operations import register_operations
 from mlpipe.sources.conversion.passes import exact_pipeline
@@ -58,7 +59,7 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
     if is_program:
         half = (convert.compute_precision or DEFAULT_PRECISIONS[convert.to]) == "float16"
         arguments["compute_precision"] = ct.transform.FP16ComputePrecision(op_selector=keep.may_be_half) if half else ct.precision.FLOAT32
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), loops_with_nodes_behind():
         warnings.simplefilter("ignore")
         try:
             model = ct.convert([traced.function], **arguments)
