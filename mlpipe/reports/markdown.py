@@ -19,7 +19,16 @@ _SUMMARY = {
 def markdown(report: Report) -> str:
     """Return the report as GitHub-flavoured markdown."""
     sections = [f"# {_text(report['recipe'])} {_SUMMARY[report['verdict']]}", _variants(report)]
-    sections += [_failed(report), _samples(report), _not_computed(report), _released(report), _bounds(report), _not_tested(report), _tools(report)]
+    sections += [
+        _failed(report),
+        _overflows(report),
+        _samples(report),
+        _not_computed(report),
+        _released(report),
+        _bounds(report),
+        _not_tested(report),
+        _tools(report),
+    ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -74,6 +83,11 @@ def _failed(report: Report) -> str:
     failed = failed_gates(report)
     lines = [f"- **{_text(name)}**: {gate['metric']} {_text(gate['bound'])}: {gate['verdict']}. {_text(gate['why'])}" for name, gate in failed]
     return "## What to do\n\n" + "\n".join(lines) if lines else ""
+
+
+def _overflows(report: Report) -> str:
+    lines = [f"- {_text(name)}: {_text(overflow)}" for name, variant in report["variants"].items() for overflow in variant["overflows"]]
+    return "## Layers that overflow float16\n\nThe first of a variant is the first cause.\n\n" + "\n".join(lines) if lines else ""
 
 
 def _samples(report: Report) -> str:

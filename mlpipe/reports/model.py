@@ -57,6 +57,7 @@ def _variant(name: str, artifact: str, values: Mapping[str, Any], failure: str |
         "gates": gate["gates"],
         "samples": {"n": compare["n"], "error_count": compare["error_count"], "errors": compare["errors"]},
         "not_computed": compare["not_computed"],
+        "overflows": compare.get("overflows", []),
         "weights": quantize.get("weights"),
     }
 

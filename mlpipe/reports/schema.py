@@ -30,6 +30,7 @@ def report_schema() -> dict[str, Any]:
 
 
 def _variant() -> dict[str, Any]:
+    text = {"type": "string"}
     return _object(
         {
             "artifact": {"type": "string", "description": "The model, relative to build/<recipe>/."},
@@ -40,6 +41,11 @@ def _variant() -> dict[str, Any]:
             "gates": {"type": "array", "items": _gate()},
             "samples": _object({"n": _or_null({"type": "integer"}), "error_count": {"type": "integer"}, "errors": _TEXTS}),
             "not_computed": {**_TEXTS, "description": "Metric -> why it has no value."},
+            "overflows": {
+                "type": "array",
+                "items": text,
+                "description": "The layers that overflow float16, where outputs are infinite or NaN; first causes first.",
+            },
             "weights": {"description": "What quantization did to the weights; null where there was none."},
         }
     )

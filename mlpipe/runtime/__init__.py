@@ -2,6 +2,7 @@
 
 from mlpipe.runtime.lowered import Unsupported
 from mlpipe.runtime.model import RuntimeModel, load_model, open_model
+from mlpipe.runtime.overflow import find_overflows, what_overflows
 from mlpipe.runtime.precision import Precision
 
-__all__ = ["Precision", "RuntimeModel", "Unsupported", "load_model", "open_model"]
+__all__ = ["Precision", "RuntimeModel", "Unsupported", "find_overflows", "load_model", "open_model", "what_overflows"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LARGEST = 65504.0
 """The largest number that float16 holds."""
 
+MOST_SENTENCES = 5
+
 Feeds = Sequence[Mapping[str, Any]]
 
 
@@ -92,6 +94,12 @@ def find_overflows(model: RuntimeModel, feeds: Feeds) -> list[Overflow]:
             if value.dtype == "float16" and _is_made_here(seen[value.value, number], before):
                 found.setdefault(value.name, {})[number] = seen[value.value, number]
     return [_overflow(value, found[value.name], elsewhere) for value, elsewhere in _in_float32(model, half, taps.values, found, feeds)]
+
+
+def what_overflows(model: RuntimeModel, feeds: Feeds) -> list[str]:
+    """Return a sentence for each of the first layers that become infinite or NaN."""
+    beyond = [str(each) for each in find_overflows(model, feeds) if each.extent > Extent.NEAR]
+    return beyond[:MOST_SENTENCES]
 
 
 def _reads(taps: Taps) -> list[tuple[LayerValue, set[str]]]:

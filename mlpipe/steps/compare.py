@@ -42,7 +42,8 @@ def run(request: StepRequest) -> StepResult:
     n = min(len(candidate.ids) for candidate in candidates.values())
     for predictions in (*candidates.values(), *(one for sets in references.values() for one in sets.values())):
         record.errors |= predictions.errors
-    data = {"metrics": record.metrics, "n": n, "errors": record.errors, "not_computed": record.not_computed}
+    overflows = request.values.get("candidate", {}).get("overflows", [])
+    data = {"metrics": record.metrics, "n": n, "errors": record.errors, "not_computed": record.not_computed, "overflows": overflows}
     (request.output / "metrics.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     shown = dict(list(record.errors.items())[:_SHOWN_ERRORS])
     return StepResult(data | {"errors": shown, "error_count": len(record.errors)})

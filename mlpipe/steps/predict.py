@@ -31,6 +31,9 @@ Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 _RESTARTS = 3
 """How many samples may fail inside the source's framework before the step gives up: each costs loading the model again."""
 
+_OVERFLOWED = 3
+"""How many samples with infinite or NaN outputs are looked into: each computes every layer twice."""
+
 
 def run(request: StepRequest) -> StepResult:
     """Write the outputs. A sample that cannot be read or computed is recorded, and the others go on."""
@@ -107,7 +110,7 @@ def _copy_outputs(request: StepRequest, samples: Samples, writer: PredictionWrit
 
 
 def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
-    from mlpipe.runtime import load_model
+    from mlpipe.runtime import load_model, what_overflows
 
     conversion = _conversion(request)
     path = model_file(request.inputs["model"])
@@ -117,13 +120,17 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
     images = {name: _resolved(image) for name, image in conversion["images"].items()}
     described = _with_defaults(conversion["described"]["inputs"], _declared_inputs(request))
     sample_set = open_samples(samples, request.files, described, images)
+    overflowed: list[Arrays] = []
     for done, sample in enumerate(sample_set, 1):
         for precision, writer in writers.items():
             try:
                 if sample.error is not None:
                     raise SampleUnreadable(sample.error)
-                outputs = models[precision].predict_arrays(sample_set.pixel_feed(sample, conversion["inputs"]))
+                feed = sample_set.pixel_feed(sample, conversion["inputs"])
+                outputs = models[precision].predict_arrays(feed)
                 writer.add(sample.id, _chosen(_source_outputs(outputs, conversion), request.parameters["outputs"]))
+                if precision == "float16" and len(overflowed) < _OVERFLOWED and not all(np.isfinite(value).all() for value in outputs.values()):
+                    overflowed.append(feed)
             except NotExecutable:
                 raise
             except MlpipeError as error:
@@ -131,7 +138,8 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
         request.progress(done, len(sample_set), sample.id)
     extra = {"classifier": _classifier(conversion), "image_outputs": conversion.get("image_outputs", {})}
     counts = {precision: writer.close(**extra) for precision, writer in writers.items()}
-    return StepResult({"n": min(counts.values()), "errors": max(len(writer.errors) for writer in writers.values()), "precisions": list(precisions)})
+    result = {"n": min(counts.values()), "errors": max(len(writer.errors) for writer in writers.values()), "precisions": list(precisions)}
+    return StepResult(result | ({"overflows": what_overflows(models["float16"], overflowed)} if overflowed else {}))
 
 
 def model_file(artifact: Path) -> Path:

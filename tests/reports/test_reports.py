@@ -92,6 +92,15 @@ def test_markdown_of_a_pass_promises_no_more_than_portable_gates(report_of: Repo
     assert "`release/Digits.mlmodel`" in text
 
 
+def test_layers_that_overflow_are_listed_by_variant(report_of: Report, values: dict[str, Any]) -> None:
+    assert "overflow float16" not in markdown(report_of(values))
+    values["compare:lut-4"]["overflows"] = ["a|b (conv) becomes infinite", "c (add) becomes NaN"]
+    report = report_of(values)
+    jsonschema.Draft202012Validator(report_schema()).validate(report)
+    text = "## Layers that overflow float16\n\nThe first of a variant is the first cause.\n\n"
+    assert text + "- lut-4: a\\|b (conv) becomes infinite\n- lut-4: c (add) becomes NaN\n" in markdown(report)
+
+
 def test_report_only_variants_are_not_among_the_failed(report_of: Report, values: dict[str, Any]) -> None:
     assert [(name, gate["metric"]) for name, gate in failed_gates(report_of(values))] == [("lut-4", "samples"), ("lut-4", "top1_agreement")]
     values["gate:lut-4"]["verdict"] = "REPORT_ONLY"

@@ -148,6 +148,16 @@ def test_nan_in_one_precision_is_nan(step_request: Request, predictions: Predict
     json.loads((request.output / "metrics.json").read_text(), parse_constant=pytest.fail)
 
 
+def test_what_overflowed_is_passed_on(step_request: Request, predictions: Predictions) -> None:
+    inputs = {"candidate": predictions("candidate/float32", rows([1.0])).parent, "source": predictions("source", rows([1.0]))}
+    for number, overflows in enumerate((["conv_1 (conv) becomes infinite"], [])):
+        made = step_request(
+            f"c{number}", parameters=parameters("snr_db"), inputs=inputs, values={"candidate": {"n": 1, **({"overflows": overflows} if overflows else {})}}
+        )
+        assert compare.run(made).values["overflows"] == overflows
+        assert json.loads((made.output / "metrics.json").read_text())["overflows"] == overflows
+
+
 def test_agreement_needs_scores(step_request: Request, predictions: Predictions) -> None:
     def result(name: str, row: dict[str, np.ndarray], **extra: Any) -> Any:
         inputs = {"candidate": predictions(f"{name}/float32", {"a": row}, **extra).parent, "source": predictions(f"{name}/source", {"a": row})}

@@ -98,6 +98,18 @@ def test_float16_is_rounded_and_float32_is_not(tmp_path: Path, step_request: Req
     assert rounded["scores"][1] == 1.0
 
 
+def test_layers_that_overflow_float16_are_named(tmp_path: Path, step_request: Request, dense_model: Callable[..., None]) -> None:
+    large = np.asarray([[1.0, 0.0, 0.0], [60000.0, 0.0, 0.0], [-9000.0, 30000.0, 20000.0], [0.0, 1.0, 0.0]], np.float32)
+    model = model_artifact(tmp_path / "model", dense_model)
+    asked = parameters("model", {"arrays": "a"})
+    found = predict.run(step_request("large", parameters=asked, inputs={"model": model}, files=save(tmp_path / "a.npy", large)))
+    assert found.values["overflows"] == ["y (innerProduct) becomes infinite in 1 element, where float32 has up to 66000"]
+    small = predict.run(step_request("small", parameters=asked, inputs={"model": model}, files=save(tmp_path / "a.npy", large[::3])))
+    assert "overflows" not in small.values
+    alone = parameters("model", {"arrays": "a"}, precision="float32")
+    assert "overflows" not in predict.run(step_request("float32", parameters=alone, inputs={"model": model}, files=save(tmp_path / "a.npy", large))).values
+
+
 def test_a_quantized_variant_takes_the_conversion_of_another_artifact(tmp_path: Path, step_request: Request, dense_model: Callable[..., None]) -> None:
     conversion = model_artifact(tmp_path / "convert", dense_model)
     dense_model(tmp_path / "quantize" / "model.mlmodel", WEIGHTS * 2)
