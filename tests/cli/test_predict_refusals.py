@@ -148,7 +148,7 @@ def test_missing_inputs_are_all_named_with_what_they_take(vectors: Path, mlpipe:
         (("--keep-state",), "--keep-state is for --samples"),
         (("--crop-fraction", "0.5"), "--crop-fraction is for --fit crop"),
         (("-o", "out.csv"), "no form that outputs are written in"),
-        (("-o", "out.png"), "there is no image to write"),
+        (("-o", "out.png"), "there is no image of 8 bits to write"),
         (("--tap", "zzz"), "mlpipe inspect --values lists what can be tapped"),
         (("--tap", "dubled"), "did you mean 'doubled'"),
         (("--function", "triple"), "its functions are 'double', 'remember'"),

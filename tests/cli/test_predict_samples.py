@@ -103,6 +103,7 @@ def test_pictures_go_out_as_they_came_in(pictures: Path, style: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arrays", "code", "words"),
     [
+        ({"x": ROWS[:0], "y": ROWS[:0], "n": ROWS[:0, :1]}, ExitCode.STEP_FAILED, "rows.npz has no samples"),
         ({"x": ROWS}, ExitCode.STEP_FAILED, "has no array 'y'"),
         ({"x": ROWS, "y": ROWS[:2], "n": np.zeros((5, 1), np.int32)}, ExitCode.STEP_FAILED, "different numbers of samples (x 5, y 2, n 5)"),
         ({"x": ROWS[:, :2], "y": ROWS, "n": np.zeros((5, 1), np.int32)}, ExitCode.STEP_FAILED, "has samples of shape [2]"),

@@ -91,6 +91,8 @@ def _rows(path: Path, key: str | None, features: Sequence[Feature], settings: Sa
     if len(lengths) != 1:
         listed = ", ".join(f"{name} {array.shape[0]}" for name, array in arrays.items())
         raise SampleUnreadable(f"{path.name}: the inputs have different numbers of samples ({listed})")
+    if lengths == {0}:
+        raise SampleUnreadable(f"{path.name} has no samples", why="its first axis, which counts them, is 0 long")
     total = lengths.pop() if limit is None else min(lengths.pop(), limit)
     lift = {feature.name: _lift(feature, arrays[feature.name]) for feature in features}
     by_name = {feature.name: feature for feature in features}

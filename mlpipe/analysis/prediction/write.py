@@ -48,10 +48,10 @@ def writer_for(path: Path, outputs: tuple[Feature, ...], *, single: bool) -> Wri
     if suffix == ".json":
         return _Json(path, single=single)
     if suffix == ".png":
-        images = [feature for feature in outputs if feature.kind == "image"]
+        images = [feature for feature in outputs if feature.kind == "image" and feature.color != "grayscale_float16"]
         if len(images) == 1 and single:
             return _Png(path, images[0].name)
-        why = f"there {'is no image' if not images else 'are several images'} to write" if single else "samples have an image each"
+        why = f"there {'is no image of 8 bits' if not images else 'are several images'} to write" if single else "samples have an image each"
         raise RecipeError(f"--output {path}: a .png holds one image", why=why, fix="name a folder")
     raise RecipeError(f"--output {path}: {suffix} is no form that outputs are written in", fix="name a .npz, a .json, a .png (for one image), or a folder")
 
