@@ -102,10 +102,14 @@ INTEGERS = {"int8": np.int8, "uint8": np.uint8, "int16": np.int16, "uint16": np.
 
 @op("cast")
 def cast(build: Build, x: Tensor, dtype: str) -> str:
-    """Return x in another type: towards zero for integers, different from zero for booleans. Rounding to float16 follows."""
+    """Return x in another type: towards zero for integers, different from zero for booleans. Rounding to float16 follows.
+
+    A narrow integer keeps the low bits of a number that is too large, as numpy's does.
+    """
     if dtype not in STORAGE:
         raise UnsupportedLayerError(f"a cast to {dtype} is not supported")
     if dtype in INTEGERS:
-        narrow = build.graph.cast(x.name, INTEGERS[dtype])
+        # By way of int32: what a processor makes of a real number that a narrow type cannot hold differs from one to the other.
+        narrow = build.graph.cast(build.graph.cast(x.name, np.int32), INTEGERS[dtype])
         return build.graph.cast(narrow, np.int32)
     return build.graph.cast(x.name, STORAGE[dtype])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlpipe.errors import InvalidInput
+from mlpipe.errors import InvalidInput, NotExecutable
 
 RANDOM = np.random.default_rng(13)
 DATA = RANDOM.standard_normal((4, 5)).astype(np.float32)
@@ -62,17 +62,29 @@ def test_scatter_nd(run, mode) -> None:
     np.testing.assert_allclose(result, combine(DATA, indices[:, 0], updates, mode), rtol=1e-6)
 
 
-def test_negative_indices_count_from_the_end_until_ios16_and_are_refused_after(run) -> None:
-    updates = np.ones((4, 1), np.float32)
+NEGATIVE = {
+    "scatter": ({"axis": 1}, np.asarray([-2], np.int32), np.ones((4, 1), np.float32), np.s_[:, 3]),
+    "scatter_along_axis": ({"axis": 1}, np.asarray([[-2]] * 4, np.int32), np.ones((4, 1), np.float32), np.s_[:, 3]),
+    "scatter_nd": ({}, np.asarray([[-1, -5], [0, -1]], np.int32), np.ones(2, np.float32), ([3, 0], [0, 4])),
+}
+
+
+@pytest.mark.parametrize("op", NEGATIVE)
+def test_negative_indices_count_from_the_end_until_ios16_and_are_refused_after(run, op) -> None:
+    parameters, indices, updates, where = NEGATIVE[op]
 
     def body(mb, x, i):
-        return mb.scatter(data=x, indices=i, updates=updates, axis=1, mode="add")
+        return getattr(mb, op)(data=x, indices=i, updates=updates, mode="add", **parameters)
 
-    feed = {"x": DATA, "i": np.asarray([-2], np.int32)}
+    expected = DATA.copy()
+    expected[where] += 1
+    feed = {"x": DATA, "i": indices}
     (result,) = run(body, feed, opset="iOS15")
-    np.testing.assert_allclose(result, DATA + np.asarray([0, 0, 0, 1, 0], np.float32))
+    np.testing.assert_allclose(result, expected)
     with pytest.raises(InvalidInput, match="cannot compute these inputs"):
         run(body, feed)
+    with pytest.raises(NotExecutable, match="negative indices"):
+        run(lambda mb, x: body(mb, x, indices), {"x": DATA})
 
 
 WHOLE_DATA = np.asarray([[700, -701, 702], [-703, 704, 2_000_000_000]], np.int32)
