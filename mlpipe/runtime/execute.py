@@ -44,7 +44,7 @@ class Executable:
         Errors: InvalidInput where a kernel refuses the values, e.g. an index out of range.
         """
         try:
-            values = self._session.run(list(self.outputs), dict(feeds))
+            values = self._session.run(None, dict(feeds))
         except Exception as error:
             if not _is_from_onnxruntime(error):
                 raise

@@ -35,6 +35,17 @@ def prepare(features: Sequence[Feature], feed: Mapping[str, Any]) -> dict[str, n
     return arrays
 
 
+def check_limits(limits: Mapping[str, np.dtype[Any]], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse numbers that the model's own type of an input does not hold.
+
+    Errors: InvalidInput.
+    """
+    for name, dtype in limits.items():
+        array, held = arrays[name], np.iinfo(dtype)
+        if array.size and not (held.min <= array.min() and array.max() <= held.max):
+            raise InvalidInput(f"input {name!r} does not fit: the model holds it as {dtype}, got numbers from {array.min()} to {array.max()}")
+
+
 def _check_combination(features: Sequence[Feature], arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse shapes from different places of their enumerations: Core ML takes the first of each input together, the second of each, and so on.
 

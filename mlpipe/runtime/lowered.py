@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mlpipe.errors import NotExecutable
 
@@ -51,6 +53,8 @@ class Lowered:
     """Every state that the model may change -> the graph output that holds its value afterwards."""
     values: tuple[LayerValue, ...] = ()
     """Every value that has a name in the model's file, constants apart, in the order of the file."""
+    limits: Mapping[str, np.dtype[Any]] = field(default_factory=dict)
+    """Integer types of inputs that hold fewer numbers than their features."""
 
 
 @dataclass(frozen=True, order=True)

@@ -13,7 +13,7 @@ from mlpipe.errors import InvalidInput, NotExecutable
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.features import Feature, interface
-from mlpipe.runtime.feeding import prepare
+from mlpipe.runtime.feeding import check_limits, prepare
 from mlpipe.runtime.lowered import Classifier, LayerValue, Lowered, Unsupported, not_executable
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.overflow import Overflow, find_overflows
@@ -148,6 +148,7 @@ class RuntimeModel:
         assert self._ready is not None
         lowered, executable = self._ready
         arrays = self._arrays(feed, state)
+        check_limits(lowered.limits, arrays)
         values = executable.run({name: arrays[name] for name in executable.inputs})
         if state is not None:
             state.replace({name: values[output] for name, output in lowered.states.items()})

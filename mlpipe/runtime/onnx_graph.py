@@ -94,7 +94,9 @@ class Graph:
 
     def name(self, hint: str) -> str:
         """Return a fresh value name."""
-        return f"{hint}__{next(self._numbers)}"
+        fresh = f"{hint}__{next(self._numbers)}"
+        # A model's input may be called anything.
+        return fresh if self.type_of(fresh) is None else self.name(hint)
 
     def add_input(self, name: str, dtype: np.dtype[Any] | type, shape: Sequence[Dim]) -> str:
         """Declare a graph input. It may be of any size: it is the caller who feeds it."""

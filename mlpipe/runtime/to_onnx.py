@@ -31,11 +31,17 @@ def _graph_proto(graph: Graph, name: str, external: dict[str, np.ndarray]) -> on
 
     nodes = [_node_proto(node, external) for node in graph.nodes]
     # An output may show an input, a constant, a value of the enclosing graph or the same value twice: a node of its own makes each legal.
-    nodes += [helper.make_node("Identity", [value], [output]) for output, value in graph.outputs.items()]
-    outputs = [_value_info(output, graph.type_of(value)) for output, value in graph.outputs.items()]
+    shown = {_unused(output, graph): value for output, value in graph.outputs.items()}
+    nodes += [helper.make_node("Identity", [value], [output]) for output, value in shown.items()]
+    outputs = [_value_info(output, graph.type_of(value)) for output, value in shown.items()]
     inputs = [_value_info(name, graph.types[name]) for name in graph.inputs]
     initializers = [_initializer(name, value, external) for name, value in graph.constants.items()]
     return helper.make_graph(nodes, name, inputs, outputs, initializers)
+
+
+def _unused(output: str, graph: Graph) -> str:
+    """Return the name that an output has in ONNX, where it may not be that of an input or another value: those stand in the graph's order."""
+    return output if graph.type_of(output) is None else _unused(f"{output} out", graph)
 
 
 def _node_proto(node: Node, external: dict[str, np.ndarray]) -> onnx.NodeProto:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mlpipe.errors import MlpipeError, ModelFileInvalid, NotExecutable
 from mlpipe.model_files.read import ModelFile
@@ -15,15 +12,15 @@ from mlpipe.model_files.size import size_bytes
 from mlpipe.runtime.features import Feature, Interface, interface
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.mlprogram import ops
+from mlpipe.runtime.mlprogram.constants import Constants
 from mlpipe.runtime.mlprogram.control_flow import WITH_BLOCKS
+from mlpipe.runtime.mlprogram.interface import add_input, classifier, declared_classifier, limits, names_of_outputs
 from mlpipe.runtime.mlprogram.layer_values import layer_values
 from mlpipe.runtime.mlprogram.op import OPS, Binding, Build, Operation, bind
 from mlpipe.runtime.mlprogram.states import OPERANDS, VALUES, add_state, use_state, written_states
 from mlpipe.runtime.mlprogram.values import STORAGE, Constant, State, Tensor, TensorType, agree, declared_type
-from mlpipe.runtime.onnx_graph import Dim, Graph
+from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.precision import Precision, round_to_half
-from mlpipe.weights.mil_types import BY_CODE
-from mlpipe.weights.mlprogram import decode_constexpr, read_value
 
 OPSETS = {"CoreML5": "iOS15", "CoreML6": "iOS16", "CoreML7": "iOS17", "CoreML8": "iOS18", "CoreML9": "iOS26"}
 """Names of operator sets in files -> the system that brought them."""
@@ -41,6 +38,9 @@ def lower_program(file: ModelFile, precision: Precision, function_name: str | No
     function = file.spec.mlProgram.functions[described.function]
     if function.opset not in OPSETS:
         raise NotExecutable(f"operator set {function.opset!r} is not known", where=str(file.path), fix=f"known are {', '.join(OPSETS)}")
+    if function.opset not in function.block_specializations:
+        known = ", ".join(sorted(function.block_specializations))
+        raise ModelFileInvalid(f"the program has no block for its operator set {function.opset!r}", where=str(file.path), why=f"its blocks are for {known}")
     lowering = _Lowering(OPSETS[function.opset], precision, file.weights_folder)
     lowering.add_inputs(function, {feature.name: feature for feature in (*described.inputs, *described.states)})
     lowering.graph.allow_for(size_bytes(file.path))
@@ -60,12 +60,11 @@ class _Lowering:
         self.missing: list[Unsupported] = []
         self._version = version
         self._precision = precision
-        self._weights = weights
+        self._constants = Constants(weights)
         self._values: dict[str, Binding] = {}
-        self._stored: dict[bytes, Constant] = {}
         self._tensors: dict[int, tuple[Constant, Tensor]] = {}
         self.states: dict[str, Tensor] = {}
-        self._classes: tuple[Tensor, tuple[str | int, ...]] | None = None
+        self._classifier: Classifier | None = None
 
     def add_inputs(self, function: Any, features: dict[str, Feature]) -> None:
         """Declare the function's inputs as graph inputs of the features' sizes."""
@@ -75,29 +74,9 @@ class _Lowering:
                     self.states[given.name] = add_state(self.graph, given.name, given.type, features.get(given.name))
                     self._values[given.name] = State(given.name)
                 else:
-                    self._values[given.name] = self._input(given.name, declared_type(given.type), features.get(given.name))
+                    self._values[given.name] = add_input(self.graph, given, features.get(given.name), self._precision)
             except Exception as error:  # noqa: BLE001 - as in `add`
                 self.missing.append(Unsupported("input", given.name, _reason(error)))
-
-    def _input(self, name: str, declared: TensorType, feature: Feature | None) -> Tensor:
-        if feature is None:
-            raise UnsupportedLayerError("the model does not describe it")
-        sizes: tuple[Dim, ...] = feature.sizes.dims()
-        if feature.kind == "image":
-            sizes = (1, feature.channels, *sizes)
-        shape = declared.shape
-        if shape is None or declared.dtype not in STORAGE:
-            raise UnsupportedLayerError(f"an input of type {declared.dtype} and shape {shape} is not supported")
-        value = self.graph.add_input(name, np.int32 if feature.dtype.startswith("int") else np.float32, sizes)
-        if shape == () and sizes == (1,):
-            value = self.graph.add("Squeeze", value)
-            sizes = ()
-        if not agree(sizes, shape):
-            raise UnsupportedLayerError(f"the model declares {list(sizes)} and its program {list(shape)}")
-        value = self.graph.cast(value, STORAGE[declared.dtype])
-        if declared.dtype == "fp16":
-            value = round_to_half(self.graph, value, self._precision)
-        return Tensor(value, declared.dtype, sizes)
 
     def add(self, operation: Any) -> None:
         """Lower one operation; one that cannot be is noted, and its outputs stand in as inputs of their declared types."""
@@ -114,57 +93,28 @@ class _Lowering:
 
     def _add(self, operation: Any) -> None:
         if operation.type == "const":
-            value = operation.attributes["val"]
-            self._values[operation.outputs[0].name] = self._constant(value)
+            self._values[operation.outputs[0].name] = self._constants.constant(operation.attributes["val"])
         elif operation.type.startswith("constexpr_"):
-            self._expand(operation)
+            self._values.update(self._constants.expanded(operation, self._arguments(operation)))
         elif operation.type == "classify":
-            self._classify(operation)
+            arguments = self._arguments(operation)
+            self._classifier = classifier(self.graph, operation, arguments, self.tensor(arguments["probabilities"][0]))
         elif operation.type in OPERANDS:
             self._use_state(operation)
         else:
             self._lower(operation)
 
-    def _constant(self, value: Any) -> Constant:
-        kind = value.type.listType.type if value.type.WhichOneof("type") == "listType" else value.type
-        dtype = BY_CODE[kind.tensorType.dataType].name
-        if value.WhichOneof("value") != "blobFileValue":
-            array = read_value(value, self._weights)
-            return Constant(dtype, lambda: array)
-        # Values that lie at one place of the file are one: programs share weights that way.
-        place = value.SerializeToString(deterministic=True)
-        return self._stored.setdefault(place, Constant(dtype, partial(read_value, value, self._weights)))
-
     def _arguments(self, operation: Any) -> dict[str, list[Binding]]:
         arguments: dict[str, list[Binding]] = {}
         for name, argument in operation.inputs.items():
             bindings = argument.arguments
-            arguments[name] = [self._constant(each.value) if each.WhichOneof("binding") == "value" else self._named(each.name) for each in bindings]
+            arguments[name] = [self._constants.constant(each.value) if each.WhichOneof("binding") == "value" else self._named(each.name) for each in bindings]
         return arguments
 
     def _named(self, name: str) -> Binding:
         if name not in self._values:
             raise UnsupportedLayerError(f"it reads {name!r}, which the runtime has no value of")
         return self._values[name]
-
-    def _expand(self, operation: Any) -> None:
-        """Evaluate a compressed weight on the host, once an operation asks for it."""
-        inputs: dict[str, Constant] = {}
-        for name, given in self._arguments(operation).items():
-            if not isinstance(given[0], Constant):
-                raise UnsupportedLayerError(f"its parameter {name!r} is not a constant")
-            inputs[name] = given[0]
-        inputs |= {name: self._constant(value) for name, value in operation.attributes.items() if name != "name"}
-        for number, output in enumerate(operation.outputs):
-            self._values[output.name] = Constant(declared_type(output.type).dtype, partial(_decoded, operation.type, inputs, number))
-
-    def _classify(self, operation: Any) -> None:
-        arguments = self._arguments(operation)
-        classes = arguments["classes"][0]
-        if not isinstance(classes, Constant):
-            raise UnsupportedLayerError("its classes are not constants")
-        labels = tuple(label if isinstance(label, str) else int(label) for label in classes.array.reshape(-1).tolist())
-        self._classes = self.tensor(arguments["probabilities"][0]), labels
 
     def _use_state(self, operation: Any) -> None:
         arguments = self._arguments(operation)
@@ -258,23 +208,18 @@ class _Lowering:
             name = self.graph.add_input(self.graph.name("missing"), STORAGE[declared.dtype], declared.shape)
             self._values[output.name] = Tensor(name, declared.dtype, declared.shape)
 
-    def finish(self, described: Interface, inputs: Iterable[Any], operations: Iterable[Any]) -> Lowered:
+    def finish(self, described: Interface, inputs: Sequence[Any], operations: Sequence[Any]) -> Lowered:
         """Name the outputs and return the whole."""
-        predicted, probabilities = described.predicted, described.probabilities
-        classifier = None
-        if self._classes:
-            scores, labels = self._classes
-            classifier = Classifier(labels, "classifier scores", predicted, probabilities or None)
-            self.graph.outputs[classifier.scores] = scores.name
-        for feature in described.outputs:
-            if not classifier or feature.name not in (predicted, probabilities):
-                if feature.name not in self._values:
-                    raise ModelFileInvalid("the model does not fit its program", why=f"nothing in the program makes the output {feature.name!r}")
-                self.graph.outputs[feature.name] = self.tensor(self._values[feature.name]).name
+        made = declared_classifier(described, self._classifier)
+        for name in names_of_outputs(described, made):
+            if name not in self._values:
+                raise ModelFileInvalid("the model does not fit its program", why=f"nothing in the program makes the output {name!r}")
+            self.graph.outputs[name] = self.tensor(self._values[name]).name
         # No name in a program has a blank in it: these cannot be the name of a feature.
         states = {name: f"{name} afterwards" for name, held in self.states.items() if held.name != name}
         self.graph.outputs.update({output: self.states[name].name for name, output in states.items()})
-        return Lowered(self.graph, classifier, states, tuple(layer_values(inputs, operations, self._values)))
+        values = tuple(layer_values(inputs, operations, self._values))
+        return Lowered(self.graph, made, states, values, limits(described.inputs, inputs))
 
 
 def _reason(error: Exception) -> str:
@@ -285,8 +230,3 @@ def _own_name(operation: Any) -> str:
     """Return the name of an operation that makes nothing."""
     names = operation.attributes["name"].immediateValue.tensor.strings.values if "name" in operation.attributes else ()
     return str(names[0]) if names else ""
-
-
-def _decoded(kind: str, inputs: Mapping[str, Constant], number: int) -> np.ndarray:
-    """Return an output of an operation that expands a compressed weight."""
-    return decode_constexpr(kind, {name: given.array for name, given in inputs.items()})[number]
