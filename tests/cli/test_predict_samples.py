@@ -63,6 +63,7 @@ def test_an_array_file_has_samples_along_its_first_axis(name: str, vectors: Path
     np.save(tmp_path / "rows.npy", ROWS)
     said = mlpipe("predict", vectors, "--samples", f"{tmp_path / name}", *FIXED, "-o", tmp_path / "out.npz")
     assert said.code is ExitCode.DONE, said
+    assert said.err == ("note: passed over, no inputs: labels\n" if name == "rows.npz" else "")
     with np.load(tmp_path / "out.npz") as arrays:
         np.testing.assert_array_equal(arrays["total"], ROWS + 1)
         assert arrays["samples"].tolist() == ["0", "1", "2", "3", "4"]
@@ -74,6 +75,17 @@ def test_an_array_file_feeds_several_inputs(vectors: Path, tmp_path: Path, mlpip
     written = json.loads((tmp_path / "out.json").read_text())["samples"]
     assert [entry["outputs"]["count"] for entry in written] == [[0], [1], [2]]
     assert [entry["outputs"]["total"] for entry in written] == (ROWS[:3] * 3).tolist()
+
+
+@pytest.mark.parametrize("place", ["all.npz", "folder"])
+def test_an_optional_input_is_fed_where_its_array_is_there(place: str, style: Path, tmp_path: Path, mlpipe: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 100, (2, 4, 6, 3)).astype(np.uint8)
+    np.savez(tmp_path / "all.npz", image=pixels, gain=np.asarray([[2], [2]], np.float32))
+    (tmp_path / "folder").mkdir()
+    for number in range(2):
+        np.savez(tmp_path / "folder" / f"{number}.npz", image=pixels[number], gain=np.asarray([2], np.float32))
+    assert mlpipe("predict", style, "--samples", tmp_path / place, "-o", tmp_path / "out.npz").code is ExitCode.DONE
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["stylized"], pixels * 2)
 
 
 def test_rows_without_the_batch_axis_get_it(planes: Path, tmp_path: Path, mlpipe: Any) -> None:

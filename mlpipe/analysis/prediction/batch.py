@@ -36,7 +36,7 @@ class Batch:
 
 
 def open_batch(location: str | Path, features: Sequence[Feature], settings: Samples, limit: int | None = None) -> Batch:
-    """Return the samples at a place, for the inputs that they feed.
+    """Return the samples at a place, for the inputs that nothing else feeds. An optional one is fed where an .npz has an array of its name.
 
     Errors: RecipeError where there are none; SampleUnreadable for an array file that does not fit the inputs as a whole.
     """
@@ -65,14 +65,23 @@ def _files(location: str) -> tuple[list[Path], str | None]:
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
     files = [path for path in found if path.suffix.lower() in (*IMAGE_SUFFIXES, *ARRAY_SUFFIXES)]
     others = [path.name for path in found if path not in set(files)]
-    return files, f"passed over, neither images nor arrays: {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}" if others else None
+    return files, f"passed over, neither images nor arrays: {_some(others)}" if others else None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _sample(path: Path, features: Sequence[Feature], settings: Samples) -> Feed:
     if path.suffix.lower() == ".npz":
-        return {feature.name: read_value(feature, str(path), settings) for feature in features}
-    feature = _only(features, path.name)
+        return {feature.name: read_value(feature, str(path), settings) for feature in _fed(features, array_keys(path) or [])}
+    feature = _only(_fed(features, []), path.name)
     return {feature.name: read_value(feature, str(path), settings)}
+
+
+def _fed(features: Sequence[Feature], names: Sequence[str]) -> list[Feature]:
+    """Return the inputs that samples feed: those that must be fed and those that are named, or else the only one that there is."""
+    return [feature for feature in features if not feature.optional or feature.name in names] or list(features[:1])
 
 
 def _only(features: Sequence[Feature], name: str) -> Feature:
@@ -84,6 +93,7 @@ def _only(features: Sequence[Feature], name: str) -> Feature:
 
 
 def _rows(path: Path, key: str | None, features: Sequence[Feature], settings: Samples, limit: int | None) -> Batch:
+    features = _fed(features, array_keys(path) or [])
     arrays = {feature.name: open_array(path, _key(path, key, feature, features)) for feature in features}
     if not arrays:
         _only(features, path.name)
@@ -104,7 +114,8 @@ def _rows(path: Path, key: str | None, features: Sequence[Feature], settings: Sa
         rows = zip(*(array.rows() for array in arrays.values()), strict=True)
         return (partial(sample, dict(zip(arrays, row, strict=True))) for row in islice(rows, total))
 
-    return Batch(tuple(map(str, range(total))), read)
+    unused = [name for name in array_keys(path) or [] if key is None and name not in {array.key for array in arrays.values()}]
+    return Batch(tuple(map(str, range(total))), read, f"passed over, no inputs: {_some(unused)}" if unused else None)
 
 
 def _key(path: Path, key: str | None, feature: Feature, features: Sequence[Feature]) -> str | None:

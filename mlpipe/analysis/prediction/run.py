@@ -115,7 +115,7 @@ def start(
     if samples is None:
         _require(free)
         return Predictions(model, 1, None, iter([(None, lambda: fixed)]), writer, tapped, keep_state, overflows)
-    batch = open_batch(samples, _fed_by_samples(free), settings, limit)
+    batch = open_batch(samples, free, settings, limit)
     feeds = ((name, partial(_joined, read, fixed)) for name, read in zip(batch.ids, batch.read(), strict=True))
     return Predictions(model, len(batch.ids), batch.note, feeds, writer, tapped, keep_state, overflows)
 
@@ -166,8 +166,3 @@ def _require(missing: Sequence[Feature]) -> None:
 def _example(feature: Feature) -> str:
     examples = {"image": "photo.png", "array": "values.npy", "int64": "3", "double": "0.5", "string": "'some text'", "dictionary": "'{\"key\": 1.0}'"}
     return examples.get(feature.kind, "values.json")
-
-
-def _fed_by_samples(free: Sequence[Feature]) -> list[Feature]:
-    """Return the inputs that samples feed: those that must be fed, or else the only one that is left."""
-    return [feature for feature in free if not feature.optional] or list(free[:1])
