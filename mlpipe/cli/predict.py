@@ -60,6 +60,7 @@ def command(
     It is executed by mlpipe's own runtime; docs/runtime.md says what that shows and what it does not.
     """
     from mlpipe import api
+    from mlpipe.cli.console.streams import write_line
 
     if not samples and (options["limit"] or options["keep_state"]):
         raise RecipeError(f"--{'limit' if options['limit'] else 'keep-state'} is for --samples")
@@ -67,7 +68,7 @@ def command(
         raise RecipeError("--crop-fraction is for --fit crop")
     made = api.predict(model, _pairs(inputs), samples=samples, output=output, taps=taps, **options)
     if made.note:
-        click.echo(f"note: {made.note}", err=True)
+        write_line(f"note: {made.note}", sys.stderr)
     return _one(made, as_json=as_json, output=output) if samples is None else _many(made, as_json=as_json, output=output)
 
 
@@ -98,7 +99,7 @@ def _one(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
 def _many(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
     from mlpipe.cli.console.plain import PlainReporter
     from mlpipe.cli.console.reporter import make_reporter
-    from mlpipe.cli.console.streams import is_terminal
+    from mlpipe.cli.console.streams import is_terminal, write_line
 
     entries: list[dict[str, Any]] = []
     failed = 0
@@ -112,9 +113,9 @@ def _many(made: Predictions, *, as_json: bool, output: Path | None) -> ExitCode:
             if as_json:
                 entries.append(entry)
             elif prediction.error is not None:
-                click.echo(f"{prediction.sample}: {prediction.error}", err=True)
+                write_line(f"{prediction.sample}: {prediction.error}", sys.stderr)
             else:
-                click.echo(f"{prediction.sample}:")
+                write_line(f"{prediction.sample}:", sys.stdout)
                 _show(entry, indent="  ")
             reporter.progress("predict", done, made.total, "samples")
     if as_json:
