@@ -59,7 +59,8 @@ SHAPES = {
     "custom": {"kernel_sizes": [3, 3], "strides": [2, 2], "pad_type": "custom", "pad": [1, 0, 2, 1]},
     "ceil": {"kernel_sizes": [2, 3], "strides": [2, 2], "pad_type": "valid", "ceil_mode": True},
     "ceil and pad": {"kernel_sizes": [3, 3], "strides": [2, 2], "pad_type": "custom", "pad": [1, 1, 1, 1], "ceil_mode": True},
-    "pad as large as the window": {"kernel_sizes": [2, 2], "pad_type": "custom", "pad": [1, 2, 2, 3], "strides": [2, 3]},
+    "pad of the size of the window": {"kernel_sizes": [2, 2], "pad_type": "custom", "pad": [2, 0, 0, 1], "strides": [2, 3]},
+    "pad larger than the window": {"kernel_sizes": [2, 2], "pad_type": "custom", "pad": [1, 2, 2, 3], "strides": [2, 3]},
     "ceil, last window outside": {"kernel_sizes": [2, 2], "strides": [3, 3], "pad_type": "custom", "pad": [1, 1, 1, 1], "ceil_mode": True},
 }
 
