@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -94,7 +95,8 @@ class RuntimeModel:
         Errors: InvalidInput for a name that the model does not have or that lies inside a block; NotExecutable.
         """
         lowered = self._lower()
-        return Taps(lowered.graph, choose(lowered.values, names), self._arrays, self._threads)
+        session = partial(Executable, threads=self._threads, prepack=self._prepack)
+        return Taps(lowered.graph, choose(lowered.values, names), partial(self._arrays, lowered.limits), session)
 
     def overflows(self, feed: Mapping[str, Any]) -> list[Overflow]:
         """Return the layers that overflow float16, or come near it, for a feed: first causes first. See `find_overflows`.
@@ -139,16 +141,17 @@ class RuntimeModel:
             raise not_executable(missing, str(self._file.path))
         return lowered
 
-    def _arrays(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, np.ndarray]:
+    def _arrays(self, limits: Mapping[str, np.dtype[Any]], feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, np.ndarray]:
         """Return what the graph takes, by name."""
-        return {**prepare(self.inputs, feed), **checked_state(self.states, state).arrays()}
+        arrays = {**prepare(self.inputs, feed), **checked_state(self.states, state).arrays()}
+        check_limits(limits, arrays)
+        return arrays
 
     def _run(self, feed: Mapping[str, Any], state: RuntimeState | None) -> tuple[dict[str, np.ndarray], Classifier | None]:
         self.compile()
         assert self._ready is not None
         lowered, executable = self._ready
-        arrays = self._arrays(feed, state)
-        check_limits(lowered.limits, arrays)
+        arrays = self._arrays(lowered.limits, feed, state)
         values = executable.run({name: arrays[name] for name in executable.inputs})
         if state is not None:
             state.replace({name: values[output] for name, output in lowered.states.items()})

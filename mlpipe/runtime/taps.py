@@ -30,12 +30,14 @@ _SUFFIX = re.compile(r"(_cast_fp16|_quantized)+$")
 class Taps:
     """Some values of a model. Made by `RuntimeModel.taps`; their session is built when they are first asked for."""
 
-    def __init__(self, graph: Graph, values: Sequence[LayerValue], feeding: Callable[..., Mapping[str, np.ndarray]], threads: int = 1) -> None:
-        """Keep the graph with its weights. `feeding` makes the graph's inputs of what a caller feeds."""
+    def __init__(
+        self, graph: Graph, values: Sequence[LayerValue], feeding: Callable[..., Mapping[str, np.ndarray]], session: Callable[[Graph], Executable]
+    ) -> None:
+        """Keep the graph with its weights. `feeding` makes the graph's inputs of what a caller feeds, `session` what runs a graph."""
         self.values = tuple(values)
         self.graph = graph
         self._feeding = feeding
-        self._threads = threads
+        self._session = session
         self._executable: Executable | None = None
 
     def predict_arrays(self, feed: Mapping[str, Any], **state: Any) -> dict[str, np.ndarray]:
@@ -46,7 +48,7 @@ class Taps:
         if self._executable is None:
             # Values may have the names of inputs, which the graph's outputs must not have.
             outputs = {f"tap {value.name}": value.value for value in self.values}
-            self._executable = Executable(part_for(self.graph, outputs), threads=self._threads)
+            self._executable = self._session(part_for(self.graph, outputs))
         arrays = self._feeding(feed, **state)
         found = self._executable.run({name: arrays[name] for name in self._executable.inputs})
         return {value.name: found[f"tap {value.name}"] for value in self.values}
@@ -61,12 +63,12 @@ class Taps:
         taken = 0
         for value, size in zip(self.values, self._sizes(feed, state), strict=True):
             if part and taken + size > limit_bytes:
-                yield Taps(self.graph, part, self._feeding, self._threads)
+                yield Taps(self.graph, part, self._feeding, self._session)
                 part, taken = [], 0
             part.append(value)
             taken += size
         if part:
-            yield Taps(self.graph, part, self._feeding, self._threads)
+            yield Taps(self.graph, part, self._feeding, self._session)
 
     def _sizes(self, feed: Mapping[str, Any], state: Mapping[str, Any]) -> list[int]:
         """Return the bytes of every value; shapes that vary are asked of the model itself."""
@@ -75,7 +77,7 @@ class Taps:
         unknown = {value.name: graph.add("Shape", value.value) for value in self.values if shapes[value.name] is None}
         if unknown:
             arrays = self._feeding(feed, **state)
-            executable = Executable(part_for(graph, {f"shape {name}": shape for name, shape in unknown.items()}), threads=self._threads)
+            executable = self._session(part_for(graph, {f"shape {name}": shape for name, shape in unknown.items()}))
             found = executable.run({name: arrays[name] for name in executable.inputs})
             shapes |= {name: tuple(found[f"shape {name}"].tolist()) for name in unknown}
         return [prod(shapes[value.name] or ()) * graph.dtype(value.value).itemsize for value in self.values]

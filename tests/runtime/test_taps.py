@@ -223,3 +223,19 @@ def test_the_layers_of_variants_match(mil, tmp_path) -> None:
         for ours, theirs in pairs:
             expected, found = single.taps([ours]).predict_arrays(feed)[ours], other.taps([theirs]).predict_arrays(feed)[theirs]
             assert np.allclose(found, expected, rtol=1e-3, atol=2e-3) == ((ours, theirs) in same)
+
+
+@pytest.mark.needs_models
+def test_a_real_program_is_tapped_in_parts(models) -> None:
+    model = load_model(models / "basic_pitch_4formats" / "nmp.mlpackage")
+    feed = {feature.name: np.zeros(feature.sizes.default, np.float32) for feature in model.inputs}
+    limit, names, found = 8 << 20, [], {}
+    for part in model.taps().parts(feed, limit_bytes=limit):
+        values = part.predict_arrays(feed)
+        assert len(values) == 1 or sum(value.nbytes for value in values.values()) <= limit
+        names += list(values)
+        found |= {feature.name: values[feature.name] for feature in model.outputs if feature.name in values}
+    assert names == [layer.name for layer in model.layers]
+    assert len(names) > 100
+    for name, value in model.predict_arrays(feed).items():
+        np.testing.assert_allclose(value, found[name], atol=1e-6)
