@@ -72,15 +72,14 @@ def while_loop(lowering: BlockLowering, operation: Any, arguments: dict[str, lis
         states[name] = _carry(body, lowering.states[name], lowering.states[name].shape)
     following = lowering.block(step, body, inside, states)
     for place in carried:
-        _check_list(step.inputs[place].type, inside[place], following[place])
+        _check_round(step.inputs[place].type, inside[place], following[place])
     # The condition is evaluated again inside, on the values that the next round would start with.
     (again,) = lowering.block(condition, body, following, states)
     before_all = [*(variables[place] for place in carried), *(lowering.states[name] for name in written)]
     after_each = [*(following[place] for place in carried), *(states[name] for name in written)]
     body.outputs[body.name("result")] = within_limit(body, iteration, _flag(body, again))
     _show(body, after_each)
-    kinds = [_after_rounds(variables[place], inside[place], following[place]) for place in carried]
-    kinds += [lowering.states[name] for name in written]
+    kinds = [*(inside[place] for place in carried), *(lowering.states[name] for name in written)]
     shown = graph.add_many("Loop", len(kinds), None, _flag(graph, before), *(value.name for value in before_all), body=body)
     changed = dict(zip(carried, _results(lowering, shown, kinds, written), strict=True))
     return [changed.get(place, variable) for place, variable in enumerate(variables)]
@@ -100,18 +99,12 @@ def _round_shape(value_type: Any, first: Tensor) -> Shape:
     return (first.shape[0], *declared.shape[1:]) if is_list else declared.shape
 
 
-def _check_list(value_type: Any, start: Tensor, end: Tensor) -> None:
-    if value_type.WhichOneof("type") == "listType" and start.shape[0] not in (None, *end.shape[:1]):
-        raise UnsupportedLayerError("a round puts another list in the place of one of fixed length")
-
-
-def _after_rounds(first: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """Return the kind of a variable after a loop, also one of no rounds."""
+def _check_round(value_type: Any, start: Tensor, end: Tensor) -> None:
+    """Hold what a round makes of a variable against what it starts with."""
     if end.dtype != start.dtype or not agree(end.shape, start.shape):
         raise UnsupportedLayerError(f"a round makes {end.dtype} {list(end.shape)} of a variable that is {start.dtype} {list(start.shape)}")
-    same = _either(first, end).shape
-    shape = tuple(known if isinstance(known, int) else other for known, other in zip(start.shape, same, strict=True))
-    return Tensor("", start.dtype, shape)
+    if value_type.WhichOneof("type") == "listType" and start.shape[0] not in (None, end.shape[0]):
+        raise UnsupportedLayerError("a round puts another list in the place of one of fixed length")
 
 
 def _either(one: Tensor, other: Tensor) -> Tensor:

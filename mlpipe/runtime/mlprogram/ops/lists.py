@@ -59,9 +59,8 @@ def list_write(build: Build, ls: Tensor, index: Tensor, value: Tensor) -> str:
 def list_scatter(build: Build, ls: Tensor, indices: Tensor, value: Tensor) -> str:
     """Return the list with several elements replaced or appended."""
     places = _places(build, indices)
-    # There may be none, and then none is the last.
-    last = build.add("ReduceMax", build.add("Concat", places, build.int64(-1), axis=0))
-    return _written(build, ls, places, last, value.name)
+    # Of none, this is the least number there is.
+    return _written(build, ls, places, build.add("ReduceMax", places), value.name)
 
 
 def _places(build: Build, indices: Tensor) -> str:
