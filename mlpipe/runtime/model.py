@@ -107,7 +107,7 @@ class RuntimeModel:
 
     def computed_in(self, precision: Precision) -> RuntimeModel:
         """Return the same function of the same file in another precision."""
-        return RuntimeModel(self._file, precision, self._threads, self.function_name, prepack=self._prepack)
+        return model_of(self._file, precision, self._threads, self._interface.function, prepack=self._prepack)
 
     @overload
     def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]: ...
@@ -123,7 +123,13 @@ class RuntimeModel:
         if not isinstance(feed, Mapping):
             if state is not None:
                 raise InvalidInput("several feeds do not share a state", fix="predict them one after the other")
-            return [self.predict(each) for each in feed]
+            return self._predict_all(feed)
+        return self._predict_one(feed, state)
+
+    def _predict_all(self, feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [self._predict_one(feed, None) for feed in feeds]
+
+    def _predict_one(self, feed: Mapping[str, Any], state: RuntimeState | None) -> dict[str, Any]:
         values, classifier = self._run(feed, state)
         return as_features(self.outputs, values, classifier)
 
@@ -175,7 +181,18 @@ def open_model(path: Path | str, *, precision: str = "float32", threads: int = 1
 
     Errors: ModelFileInvalid; InvalidInput for a function that it does not have.
     """
-    return RuntimeModel(read_model(path), Precision(precision), threads, function_name, prepack=prepack)
+    return model_of(read_model(path), Precision(precision), threads, function_name, prepack=prepack)
+
+
+def model_of(file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None, *, prepack: bool = True) -> RuntimeModel:
+    """Return the model of a file that was read: networks and programs as graphs, pipelines by their stages, every other type by its formulas."""
+    if file.kind in ("mlprogram", "neuralnetwork"):
+        return RuntimeModel(file, precision, threads, function_name, prepack=prepack)
+    from mlpipe.runtime.classic.classic_model import ClassicModel
+    from mlpipe.runtime.pipeline import PipelineModel
+
+    kind = PipelineModel if file.kind == "pipeline" else ClassicModel
+    return kind(file, precision, threads, function_name, prepack=prepack)
 
 
 def lower(file: ModelFile, precision: Precision, function_name: str | None = None) -> tuple[Lowered | None, list[Unsupported]]:

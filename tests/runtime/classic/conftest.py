@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlpipe.model_files.protobuf import model_pb2
-from mlpipe.runtime.classic.model import run_rows
+from mlpipe.runtime.classic.rows import run_rows
 from mlpipe.runtime.classic.table import transform_of
 from mlpipe.runtime.features import interface
 

@@ -37,6 +37,7 @@ CASES: list[tuple[str, Fields, dict[str, str], dict[str, str], Fields, Fields]] 
     ("identity", {}, {"a": "int64{}"}, {"a": "int64{}"}, {"a": {1: 2.5}}, {"a": {1: 2.5}}),
     ("dictVectorizer", {"stringToIndex": {"vector": ["a", "c", "b"]}}, {"x": "string{}"}, {"y": "float64[3]"}, {"x": {"b": 4, "a": 8}}, {"y": [8.0, 0.0, 4.0]}),
     ("dictVectorizer", {"stringToIndex": {"vector": ["a"]}}, {"x": "string{}"}, {"y": "float64[1]"}, {"x": {"unknown": 4}}, {"y": [0.0]}),
+    ("dictVectorizer", {"stringToIndex": {"vector": ["a", "c", "b"]}}, {"x": "string{}"}, {"y": "int64{}"}, {"x": {"b": 4, "a": 8}}, {"y": {0: 8.0, 2: 4.0}}),
     ("dictVectorizer", {"int64ToIndex": {"vector": [7, -1]}}, {"x": "int64{}"}, {"y": "float64[2]"}, {"x": {-1: 2.5}}, {"y": [0.0, 2.5]}),
     ("arrayFeatureExtractor", {"extractIndex": [2, 0]}, {"x": "float64[3]"}, {"y": "float64[2]"}, {"x": [1.0, 2.0, 3.0]}, {"y": [3.0, 1.0]}),
     ("arrayFeatureExtractor", {"extractIndex": [1]}, {"x": "float64[3]"}, {"y": "double"}, {"x": [1.0, 2.5, 3.0]}, {"y": 2.5}),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import InvalidInput, NotExecutable
-from mlpipe.runtime.classic.columns import Columns, Transform, objects
+from mlpipe.runtime.classic.columns import Columns, Transform, flat, objects
 from mlpipe.runtime.features import Feature, Interface
 
 INTEGERS = np.iinfo(np.int64)
@@ -127,6 +127,9 @@ def _shown(feature: Feature, columns: Columns) -> list[Any]:
     column = columns[feature.name]
     if feature.kind == "array":
         return [_output_array(feature, np.asarray(value)) for value in column]
+    if feature.kind == "dictionary" and column.dtype != object:
+        # A sparse vector: the model declares its array as a dictionary of index and value.
+        return [{int(index): float(row[index]) for index in np.flatnonzero(row)} for row in flat(column)]
     values = column.reshape(len(column), -1)[:, 0].tolist() if column.dtype != object and column.size == len(column) else column.tolist()
     if feature.kind == "double":
         return [float(value) for value in values]
