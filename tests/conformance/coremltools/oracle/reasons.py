@@ -12,7 +12,7 @@ APPLE = "a part of Apple's framework that is no prediction"
 
 NOT_RUNNABLE: tuple[tuple[str, str], ...] = (
     (NOT_REACHABLE, APPLE),
-    ("Skip all tests on Apple Intel Macs", APPLE),
+    (r"Skip all tests on Apple Intel Macs|xcodebuild not available|\.mlmodelc/model\.mil", APPLE),
     (r"time\.time", "times coremltools with a stop-watch"),
     (NO_NETWORK, "downloads something"),
     (r"TensorFlow 1\.x not found|Test (only )?for TF ?1|only (supported|works) (in|with) TF ?1", "needs TensorFlow 1"),
