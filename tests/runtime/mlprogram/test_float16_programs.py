@@ -147,3 +147,37 @@ def test_the_plain_session_rounds_as_taps_do(mil, tmp_path) -> None:
     assert np.max(np.abs(plain - tapped["out0"])) <= np.spacing(HALF(plain.max()))
     unrounded = model.computed_in(Precision.FLOAT32).predict_arrays({"x": x})["out0"]
     assert np.mean(plain != half(unrounded)) > 0.3
+
+
+STEPS = (
+    lambda mb, x, number: mb.add(x=x, y=number),
+    lambda mb, x, number: mb.mul(x=x, y=number),
+    lambda mb, x, number: mb.clip(x=x, alpha=HALF(-abs(number)), beta=HALF(abs(number) + 1)),
+    lambda mb, x, number: mb.maximum(x=x, y=number),
+    lambda mb, x, number: mb.leaky_relu(x=x, alpha=HALF(abs(number))),
+    lambda mb, x, _: mb.relu(x=x),
+    lambda mb, x, _: mb.relu6(x=x),
+    lambda mb, x, _: mb.mul(x=x, y=HALF(-1)),
+    lambda mb, x, _: mb.transpose(x=x, perm=[1, 0]),
+    lambda mb, x, _: mb.mul(x=x, y=x),
+    lambda mb, x, _: mb.tanh(x=x),
+    lambda mb, x, _: mb.abs(x=x),
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_chains_are_the_same_whether_or_not_anything_inside_is_shown(mil, tmp_path, seed) -> None:
+    random = np.random.default_rng(seed)
+    x = (random.standard_normal((5, 5)) * 4).astype(HALF)
+
+    def body(mb, x):
+        made = [x]
+        for step in random.choice(len(STEPS), 14):
+            made.append(STEPS[step](mb, made[-1 - int(random.integers(2) % len(made))], HALF(np.round(random.standard_normal() * 2, 3))))
+        return made[-1], made[-4]
+
+    model = load_model(mil.save(body, {"x": x}, tmp_path / "model.mlpackage"), precision="float16")
+    tapped = model.taps().predict_arrays({"x": x})
+    for name, value in model.predict_arrays({"x": x}).items():
+        np.testing.assert_array_equal(value, tapped[name])
+        np.testing.assert_array_equal(value, half(value))
