@@ -29,7 +29,7 @@ EXPLANATION = """A section for each operator set, with the operations that it br
 *executed* is what an operation needs at most, over all its attribute values: `direct`, at most one kernel that computes; `composed`, several;
 `loop`, a loop or branch of the graph; `random`, other numbers of the same distribution; `host`, before or after the graph runs. `mlpipe inspect` says
 it for the operations of one model. *refused* is what is named and not executed, because it is not defined or because a size or input has to be known
-before the model runs; values of text that no operator set has are left out."""
+before the model runs; left out are texts that no operator set has, and results that would not fit into memory."""
 
 SEVERAL = 2
 """Stands for a number of nodes that depends on sizes."""
@@ -70,6 +70,8 @@ def read(function: Callable[..., Any]) -> Reading:
         assert isinstance(tree, ast.FunctionDef)
         known = {**getattr(function, "__globals__", {}), **inspect.getclosurevars(function).nonlocals}
         _READ[function] = _Reader(known).function(tree)
+        if function.__module__ == Graph.__module__:
+            _READ[function].refusals.clear()  # what a graph refuses, values beyond any memory, is no operation's own
     return _READ[function]
 
 
@@ -163,7 +165,7 @@ def _own(found: Any) -> Reading | None:
 def _text(message: ast.expr) -> str:
     """Return an error's text, with dots for what it fills in."""
     if isinstance(message, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in message.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in message.values).removeprefix("... ")
     return str(message.value) if isinstance(message, ast.Constant) else "..."
 
 
