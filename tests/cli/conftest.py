@@ -114,6 +114,16 @@ def style(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def gray(tmp_path: Path) -> Path:
+    """Return a network that gives the gray image that it is fed, 4 x 6."""
+    spec = model_pb2().Model()
+    add_image(spec.description.input, "image", 4, 6, color=10)
+    add_image(spec.description.output, "same", 4, 6, color=10)
+    network(spec).layers.add(name="same", input=["image"], output=["same"]).activation.linear.alpha = 1.0
+    return write_canonical(spec, tmp_path / "gray.mlmodel")
+
+
+@pytest.fixture
 def vectors(tmp_path: Path) -> Path:
     """Return a network with `total` = x + y of three floats, and `count` = n, whole numbers."""
     spec = model_pb2().Model()

@@ -91,6 +91,20 @@ def test_an_array_of_pixels_feeds_an_image_input(photo: Path, tmp_path: Path, ml
     assert said[0] == said[1] != ""
 
 
+def test_an_array_of_pixels_is_fitted_as_a_picture_is(photo: Path, folder: Path, tmp_path: Path, mlpipe: Any) -> None:
+    np.save(tmp_path / "large.npy", np.asarray(Image.open(folder / "large.png")))
+    said = [mlpipe("predict", photo, "-i", f"photo={path}", "--fit", "crop") for path in (tmp_path / "large.npy", folder / "large.png")]
+    assert said[0].code is ExitCode.DONE
+    assert said[0].out == said[1].out
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+def test_gray_pixels_have_a_channel_or_none(shape: tuple[int, ...], gray: Path, tmp_path: Path, mlpipe: Any) -> None:
+    np.save(tmp_path / "pixels.npy", PIXELS[:, :, 1].reshape(shape))
+    assert mlpipe("predict", gray, "-i", f"image={tmp_path / 'pixels.npy'}", "-o", tmp_path / "out.png").code is ExitCode.DONE
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), PIXELS[:, :, 1])
+
+
 def test_an_image_feeds_an_array_with_scale_bias_and_colour(planes: Path, folder: Path, tmp_path: Path, mlpipe: Any) -> None:
     for color, channels in (("rgb", [0, 1, 2]), ("bgr", [2, 1, 0])):
         output = tmp_path / f"{color}.npz"
