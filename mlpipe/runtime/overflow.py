@@ -96,10 +96,9 @@ def find_overflows(model: RuntimeModel, feeds: Feeds) -> list[Overflow]:
     return [_overflow(value, found[value.name], elsewhere) for value, elsewhere in _in_float32(model, half, taps.values, found, feeds)]
 
 
-def what_overflows(model: RuntimeModel, feeds: Feeds) -> list[str]:
-    """Return a sentence for each of the first layers that become infinite or NaN."""
-    beyond = [str(each) for each in find_overflows(model, feeds) if each.extent > Extent.NEAR]
-    return beyond[:MOST_SENTENCES]
+def what_overflows(model: RuntimeModel, feed: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each of the first layers that become infinite or NaN. Errors: InvalidInput; NotExecutable."""
+    return [str(each) for each in model.overflows(feed) if each.extent > Extent.NEAR][:MOST_SENTENCES]
 
 
 def _reads(taps: Taps) -> list[tuple[LayerValue, set[str]]]:

@@ -31,9 +31,6 @@ Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 _RESTARTS = 3
 """How many samples may fail inside the source's framework before the step gives up: each costs loading the model again."""
 
-_OVERFLOWED = 3
-"""How many samples with infinite or NaN outputs are looked into: each computes every layer twice."""
-
 
 def run(request: StepRequest) -> StepResult:
     """Write the outputs. A sample that cannot be read or computed is recorded, and the others go on."""
@@ -120,7 +117,7 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
     images = {name: _resolved(image) for name, image in conversion["images"].items()}
     described = _with_defaults(conversion["described"]["inputs"], _declared_inputs(request))
     sample_set = open_samples(samples, request.files, described, images)
-    overflowed: list[Arrays] = []
+    overflowed: Arrays | None = None
     for done, sample in enumerate(sample_set, 1):
         for precision, writer in writers.items():
             try:
@@ -129,8 +126,8 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
                 feed = sample_set.pixel_feed(sample, conversion["inputs"])
                 outputs = models[precision].predict_arrays(feed)
                 writer.add(sample.id, _chosen(_source_outputs(outputs, conversion), request.parameters["outputs"]))
-                if precision == "float16" and len(overflowed) < _OVERFLOWED and not all(np.isfinite(value).all() for value in outputs.values()):
-                    overflowed.append(feed)
+                if precision == "float16" and overflowed is None and not all(np.isfinite(value).all() for value in outputs.values()):
+                    overflowed = feed
             except NotExecutable:
                 raise
             except MlpipeError as error:
@@ -139,7 +136,8 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
     extra = {"classifier": _classifier(conversion), "image_outputs": conversion.get("image_outputs", {})}
     counts = {precision: writer.close(**extra) for precision, writer in writers.items()}
     result = {"n": min(counts.values()), "errors": max(len(writer.errors) for writer in writers.values()), "precisions": list(precisions)}
-    return StepResult(result | ({"overflows": what_overflows(models["float16"], overflowed)} if overflowed else {}))
+    # The first such sample tells: looking into one computes every layer twice.
+    return StepResult(result if overflowed is None else result | {"overflows": what_overflows(models["float16"], overflowed)})
 
 
 def model_file(artifact: Path) -> Path:
