@@ -89,9 +89,9 @@ def _kept(build: Build, boxes: str, candidates: str, best: str, limits: Limits) 
     none = build.add("Expand", build.graph.constant(0, np.bool_), build.add("Shape", best))
     marks = build.add("Expand", build.graph.constant(1, np.bool_), build.add("Shape", places, start=0, end=1))
     kept = build.add("ScatterND", none, places, marks)
-    empty = build.add("Equal", _count(build, kept), build.graph.constant(0, np.int32))
+    # Nothing suppresses the best box; that it is chosen even below the least score makes no difference to others.
     top = build.add("Equal", build.add("ArgMax", best, axis=1), _range_over(build, best, 1))
-    return build.add("Or", kept, build.add("And", empty, top))
+    return build.add("Or", kept, top)
 
 
 def _chosen(build: Build, kept: str, best: str, tables: tuple[str, str], max_boxes: int) -> list[str]:
@@ -111,12 +111,7 @@ def _chosen(build: Build, kept: str, best: str, tables: tuple[str, str], max_box
     minus_one = build.int64(-1)
     indices = build.add("Where", valid, order, minus_one)
     padded = build.add("Pad", indices, vector(build, 0, 0, 0, left_over), build.graph.constant(-1, np.int64))
-    return [*results, padded, build.add("Squeeze", _count(build, valid), build.int64(1))]
-
-
-def _count(build: Build, truth: str) -> str:
-    """Return how many are true along the second dimension, which stays."""
-    return build.add("ReduceSum", build.graph.cast(truth, np.int32), build.int64(1), keepdims=1)
+    return [*results, padded, build.add("ReduceSum", build.graph.cast(valid, np.int32), build.int64(1), keepdims=0)]
 
 
 def _range_over(build: Build, value: str, axis: int) -> str:

@@ -78,7 +78,7 @@ def test_resample(run, sampling, padding, mode, align) -> None:
 @pytest.mark.parametrize("padding", NUMPY_MODES)
 @pytest.mark.parametrize("sampling", ["bilinear", "nearest"])
 def test_places_far_outside(run, sampling, padding) -> None:
-    far = np.asarray([[-7, 9], [11, -6], [2, 12], [-1e30, 1]], np.float32).reshape(1, 1, 4, 2)
+    far = np.asarray([[-7, 9], [11, -6], [2, 12], [-np.inf, 1]], np.float32).reshape(1, 1, 4, 2)
     options = options_of(sampling, padding, padding_value=np.float32(-2))
     (result,) = run(lambda mb, x, coordinates: mb.resample(x=x, coordinates=coordinates, **options), {"x": X[:1], "coordinates": far})
     np.testing.assert_allclose(result[..., :3], resampled(X[:1], far[:, :, :3], **options), rtol=1e-4, atol=1e-5)
