@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,15 +58,19 @@ def log(task: str, *, workspace: str | Path | None = None) -> Path:
     return path
 
 
-def load_model(path: str | Path, *, precision: str = "float32", function_name: str | None = None) -> RuntimeModel:
+def load_model(
+    path: str | Path, *, precision: str = "float32", function_name: str | None = None, custom_layers: Mapping[str, Callable[..., Any]] | None = None
+) -> RuntimeModel:
     """Return a Core ML model (.mlmodel or .mlpackage) that predicts on this machine, on the portable runtime.
 
     `precision` is `float32`, or `float16` for results rounded after every op; `function_name` is one of several functions of an ML Program.
+    `custom_layers` maps the names of classes that the app provides to functions that stand in for them: of a layer's input arrays, its parameters by
+    name and its `weights`; of a custom model's dictionary of inputs and its parameters.
     Errors: ModelFileInvalid, NotExecutable, InvalidInput for a function that it does not have.
     """
     from mlpipe.runtime import load_model as load
 
-    return load(Path(path), precision=precision, function_name=function_name)
+    return load(Path(path), precision=precision, function_name=function_name, custom_layers=custom_layers)
 
 
 def predict(

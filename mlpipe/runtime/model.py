@@ -12,9 +12,11 @@ import numpy as np
 
 from mlpipe.errors import InvalidInput, NotExecutable
 from mlpipe.model_files.read import ModelFile, read_model
+from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.features import Feature, interface
 from mlpipe.runtime.feeding import check_limits, prepare
+from mlpipe.runtime.host_parts import HostParts, executable
 from mlpipe.runtime.lowered import Classifier, LayerValue, Lowered, Unsupported, not_executable
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.overflow import Overflow, find_overflows
@@ -27,13 +29,23 @@ from mlpipe.runtime.taps import Taps, choose
 class RuntimeModel:
     """A Core ML model on ONNX Runtime. Made by `load_model`."""
 
-    def __init__(self, file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None, *, prepack: bool = True) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        precision: Precision,
+        threads: int = 1,
+        function_name: str | None = None,
+        *,
+        prepack: bool = True,
+        custom_layers: References | None = None,
+    ) -> None:
         """Read the interface. The model is lowered and compiled at its first prediction, or by `load_model`."""
         self._file = file
         self._precision = precision
         self._threads = threads
         self._prepack = prepack
-        self._ready: tuple[Lowered, Executable] | None = None
+        self._custom_layers = custom_layers or {}
+        self._ready: tuple[Lowered, Executable | HostParts] | None = None
         self._interface = interface(file.spec, function_name)
 
     @property
@@ -67,7 +79,7 @@ class RuntimeModel:
 
     def unsupported(self) -> list[Unsupported]:
         """Return every layer that the runtime cannot execute: type, name and reason. Empty where the model runs."""
-        return lower(self._file, self._precision, self.function_name)[1]
+        return lower(self._file, self._precision, self.function_name, self._custom_layers)[1]
 
     def compile(self) -> None:
         """Lower the model and build its session.
@@ -77,7 +89,7 @@ class RuntimeModel:
         if self._ready is None:
             lowered = self._lower()
             # The graph is not kept, with it go the constants that optimisation has replaced.
-            self._ready = replace(lowered, graph=Graph()), Executable(lowered.graph, threads=self._threads, prepack=self._prepack)
+            self._ready = replace(lowered, graph=Graph()), self._executable(lowered.graph)
 
     @property
     def layers(self) -> tuple[LayerValue, ...]:
@@ -95,8 +107,7 @@ class RuntimeModel:
         Errors: InvalidInput for a name that the model does not have or that lies inside a block; NotExecutable.
         """
         lowered = self._lower()
-        session = partial(Executable, threads=self._threads, prepack=self._prepack)
-        return Taps(lowered.graph, choose(lowered.values, names), partial(self._arrays, lowered.limits), session)
+        return Taps(lowered.graph, choose(lowered.values, names), partial(self._arrays, lowered.limits), self._executable)
 
     def overflows(self, feed: Mapping[str, Any]) -> list[Overflow]:
         """Return the layers that overflow float16, or come near it, for a feed: first causes first. See `find_overflows`.
@@ -107,7 +118,7 @@ class RuntimeModel:
 
     def computed_in(self, precision: Precision) -> RuntimeModel:
         """Return the same function of the same file in another precision."""
-        return model_of(self._file, precision, self._threads, self._interface.function, prepack=self._prepack)
+        return model_of(self._file, precision, self._threads, self._interface.function, prepack=self._prepack, custom_layers=self._custom_layers)
 
     @overload
     def predict(self, feed: Mapping[str, Any], state: RuntimeState | None = None) -> dict[str, Any]: ...
@@ -141,8 +152,11 @@ class RuntimeModel:
         values, classifier = self._run(feed, state)
         return as_arrays(self.outputs, values, classifier)
 
+    def _executable(self, graph: Graph) -> Executable | HostParts:
+        return executable(graph, partial(Executable, threads=self._threads, prepack=self._prepack))
+
     def _lower(self) -> Lowered:
-        lowered, missing = lower(self._file, self._precision, self.function_name)
+        lowered, missing = lower(self._file, self._precision, self.function_name, self._custom_layers)
         if missing or lowered is None:
             raise not_executable(missing, str(self._file.path))
         return lowered
@@ -164,38 +178,59 @@ class RuntimeModel:
         return values, lowered.classifier
 
 
-def load_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None, prepack: bool = True) -> RuntimeModel:
+def load_model(
+    path: Path | str,
+    *,
+    precision: str = "float32",
+    threads: int = 1,
+    function_name: str | None = None,
+    prepack: bool = True,
+    custom_layers: References | None = None,
+) -> RuntimeModel:
     """Return the Core ML model in a `.mlmodel` or `.mlpackage`, ready to predict.
 
     `precision` is `float32`, or `float16`: rounded after every op that is declared in float16. `function_name` chooses one of several
-    functions; None is the model's default. Without `prepack` weights are held once: less memory, slower predictions.
+    functions; None is the model's default. Without `prepack` weights are held once: less memory, slower predictions. `custom_layers` are the
+    references that stand in for the classes of custom layers, by class name; see `runtime/custom_layers.py`.
     Errors: ModelFileInvalid; InvalidInput for a function that it does not have; NotExecutable, with every layer that cannot be executed.
     """
-    model = open_model(path, precision=precision, threads=threads, function_name=function_name, prepack=prepack)
+    model = open_model(path, precision=precision, threads=threads, function_name=function_name, prepack=prepack, custom_layers=custom_layers)
     model.compile()
     return model
 
 
-def open_model(path: Path | str, *, precision: str = "float32", threads: int = 1, function_name: str | None = None, prepack: bool = True) -> RuntimeModel:
+def open_model(
+    path: Path | str,
+    *,
+    precision: str = "float32",
+    threads: int = 1,
+    function_name: str | None = None,
+    prepack: bool = True,
+    custom_layers: References | None = None,
+) -> RuntimeModel:
     """Return a model whose interface and unsupported layers can be asked, whether or not it can be executed.
 
     Errors: ModelFileInvalid; InvalidInput for a function that it does not have.
     """
-    return model_of(read_model(path), Precision(precision), threads, function_name, prepack=prepack)
+    return model_of(read_model(path), Precision(precision), threads, function_name, prepack=prepack, custom_layers=custom_layers)
 
 
-def model_of(file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None, *, prepack: bool = True) -> RuntimeModel:
+def model_of(
+    file: ModelFile, precision: Precision, threads: int = 1, function_name: str | None = None, *, prepack: bool = True, custom_layers: References | None = None
+) -> RuntimeModel:
     """Return the model of a file that was read: networks and programs as graphs, pipelines by their stages, every other type by its formulas."""
     if file.kind in ("mlprogram", "neuralnetwork"):
-        return RuntimeModel(file, precision, threads, function_name, prepack=prepack)
+        return RuntimeModel(file, precision, threads, function_name, prepack=prepack, custom_layers=custom_layers)
     from mlpipe.runtime.classic.classic_model import ClassicModel
     from mlpipe.runtime.pipeline import PipelineModel
 
     kind = PipelineModel if file.kind == "pipeline" else ClassicModel
-    return kind(file, precision, threads, function_name, prepack=prepack)
+    return kind(file, precision, threads, function_name, prepack=prepack, custom_layers=custom_layers)
 
 
-def lower(file: ModelFile, precision: Precision, function_name: str | None = None) -> tuple[Lowered | None, list[Unsupported]]:
+def lower(
+    file: ModelFile, precision: Precision, function_name: str | None = None, custom_layers: References | None = None
+) -> tuple[Lowered | None, list[Unsupported]]:
     """Return the lowered model, or None, and the layers that stand in its way.
 
     Errors: NotExecutable for a kind of model that the runtime has no part for.
@@ -207,5 +242,5 @@ def lower(file: ModelFile, precision: Precision, function_name: str | None = Non
     if file.kind == "neuralnetwork":
         from mlpipe.runtime.neuralnetwork.lower import lower_network
 
-        return lower_network(file, precision)
+        return lower_network(file, precision, custom_layers or {})
     raise NotExecutable(f"the portable runtime does not execute models of kind {file.kind!r}", where=str(file.path))

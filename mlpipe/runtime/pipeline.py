@@ -43,7 +43,7 @@ class PipelineModel(RuntimeModel):
             if not models:
                 raise NotExecutable("the pipeline has no models", where=str(self._file.path))
             files = [replace(self._file, spec=each, kind=kind_of(each)) for each in models]
-            self._stages = [model_of(file, self._precision, self._threads, prepack=self._prepack) for file in files]
+            self._stages = [model_of(file, self._precision, self._threads, prepack=self._prepack, custom_layers=self._custom_layers) for file in files]
         return self._stages
 
     def compile(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from mlpipe.errors import InvalidInput
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.graph_walk import part_for
+from mlpipe.runtime.host_parts import HostParts
 from mlpipe.runtime.lowered import LayerValue
 from mlpipe.runtime.onnx_graph import Graph
 
@@ -31,14 +32,14 @@ class Taps:
     """Some values of a model. Made by `RuntimeModel.taps`; their session is built when they are first asked for."""
 
     def __init__(
-        self, graph: Graph, values: Sequence[LayerValue], feeding: Callable[..., Mapping[str, np.ndarray]], session: Callable[[Graph], Executable]
+        self, graph: Graph, values: Sequence[LayerValue], feeding: Callable[..., Mapping[str, np.ndarray]], session: Callable[[Graph], Executable | HostParts]
     ) -> None:
         """Keep the graph with its weights. `feeding` makes the graph's inputs of what a caller feeds, `session` what runs a graph."""
         self.values = tuple(values)
         self.graph = graph
         self._feeding = feeding
         self._session = session
-        self._executable: Executable | None = None
+        self._executable: Executable | HostParts | None = None
 
     def predict_arrays(self, feed: Mapping[str, Any], **state: Any) -> dict[str, np.ndarray]:
         """Return every tapped value by name, numbers as float32 or int32; a `state` is read and left as it is.

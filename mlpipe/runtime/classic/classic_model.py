@@ -38,7 +38,7 @@ class ClassicModel(RuntimeModel):
         Errors: NotExecutable for a type that only Apple's systems execute, or parameters that do not fit each other.
         """
         if self._transform is None:
-            self._transform = transform_of(self._file.spec, self._interface)
+            self._transform = transform_of(self._file.spec, self._interface, self._custom_layers)
 
     @property
     def layers(self) -> tuple[LayerValue, ...]:

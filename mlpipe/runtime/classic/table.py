@@ -8,6 +8,8 @@ from typing import Any
 from mlpipe.errors import NotExecutable
 from mlpipe.runtime.classic import detection, features, linear, neighbors, support_vectors, trees
 from mlpipe.runtime.classic.columns import Transform
+from mlpipe.runtime.classic.custom_model import custom_model
+from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.features import Interface
 
 MODELS: dict[str, Callable[[Any, Interface], Transform]] = {
@@ -48,12 +50,14 @@ ONLY_APPLE = {
 """Model types that nothing but Apple's systems can execute, and why."""
 
 
-def transform_of(spec: Any, interface: Interface) -> Transform:
-    """Return what executes a classic model, of its `Model` message.
+def transform_of(spec: Any, interface: Interface, references: References) -> Transform:
+    """Return what executes a classic model, of its `Model` message; `references` stand in for the classes of custom models.
 
     Errors: NotExecutable for a type that is not executed, or parameters that do not fit each other.
     """
     kind = str(spec.WhichOneof("Type"))
+    if kind == "customModel":
+        return custom_model(spec.customModel, interface, references)
     if kind not in MODELS:
         raise NotExecutable(f"the portable runtime does not execute models of kind {kind!r}", why=ONLY_APPLE.get(kind))
     return MODELS[kind](getattr(spec, kind), interface)

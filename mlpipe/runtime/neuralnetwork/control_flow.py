@@ -173,7 +173,7 @@ def _truth(net: Network, value: str) -> str:
 
 
 def _scope(net: Network, graph: Graph) -> Network:
-    return Network(graph, net.precision, dict(net.values))
+    return Network(graph, net.precision, dict(net.values), net.references)
 
 
 def _inside(lower: LowerLayers, net: Network, network: Any) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 from mlpipe.errors import ModelFileInvalid
 from mlpipe.model_files.read import ModelFile
 from mlpipe.model_files.size import size_bytes
+from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.features import features
 from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW, InnerLayersError
+from mlpipe.runtime.neuralnetwork.custom import custom
 from mlpipe.runtime.neuralnetwork.folding import fold
 from mlpipe.runtime.neuralnetwork.inputs import RANK5, add_inputs
 from mlpipe.runtime.neuralnetwork.layer_values import layer_values
@@ -20,18 +22,21 @@ from mlpipe.runtime.neuralnetwork.registry import LayerFunction
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.precision import Precision
 
+WITH_NETWORKS_OR_CODE = {**CONTROL_FLOW, "custom": custom}
+"""Layer types that set the network's values themselves."""
+
 FIRST_LAYERS = 500
 """Field numbers of layer types up to this one are those of the first three specifications, whose tensors all have rank 5."""
 
 
-def lower_network(file: ModelFile, precision: Precision) -> tuple[Lowered | None, list[Unsupported]]:
+def lower_network(file: ModelFile, precision: Precision, references: References) -> tuple[Lowered | None, list[Unsupported]]:
     """Return the lowered model, or None, and every layer that stands in its way.
 
     Errors: ModelFileInvalid; NotExecutable for an interface that networks do not have.
     """
     spec = file.spec
     network = getattr(spec, spec.WhichOneof("Type"))
-    net = Network(Graph(), precision)
+    net = Network(Graph(), precision, references=references)
     add_inputs(net, network, features(spec.description.input))
     net.graph.allow_for(size_bytes(file.path))
     unsupported = lower_layers(net, network)
@@ -60,7 +65,7 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
     lost: set[str] = set()
     for layer in network.layers:
         kind = str(layer.WhichOneof("layer"))
-        if (kind in LAYERS or kind in CONTROL_FLOW) and not lost.isdisjoint(layer.input):
+        if (kind in LAYERS or kind in WITH_NETWORKS_OR_CODE) and not lost.isdisjoint(layer.input):
             lost.update(layer.output)
             continue
         try:
@@ -75,9 +80,9 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
 
 
 def _add_layer(net: Network, layer: Any, kind: str) -> None:
-    if kind in CONTROL_FLOW:
+    if kind in WITH_NETWORKS_OR_CODE:
         _require_inputs(net, layer)
-        CONTROL_FLOW[kind](net, layer, lower_layers)
+        WITH_NETWORKS_OR_CODE[kind](net, layer, lower_layers)
     else:
         net.values.update(zip(layer.output, _lower_layer(net, layer, kind), strict=True))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlpipe.errors import ModelFileInvalid
+from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.onnx_graph import Dim, Graph
 from mlpipe.runtime.precision import Precision, half_grid, round_to_half
@@ -31,6 +32,8 @@ class Network:
     precision: Precision
     values: dict[str, str] = field(default_factory=dict)
     """The network's name of a value -> the graph's."""
+    references: References = field(default_factory=dict)
+    """What stands in for the classes of custom layers."""
 
     def array(self, weights: Any, shape: Sequence[int], *, channel_axis: int = 0, rounded: bool = True) -> np.ndarray:
         """Return the weights of a layer as float32, on the float16 grid where that is the precision and they are to be rounded.

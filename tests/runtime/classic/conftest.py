@@ -53,7 +53,7 @@ def specification() -> Spec:
 def run() -> Callable[..., list[dict[str, Any]]]:
     """What a model gives for several feeds at once."""
 
-    def predict(spec: Any, feeds: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return run_rows(transform_of(spec, interface(spec)), interface(spec), feeds)
+    def predict(spec: Any, feeds: list[Mapping[str, Any]], references: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        return run_rows(transform_of(spec, interface(spec), references or {}), interface(spec), feeds)
 
     return predict
