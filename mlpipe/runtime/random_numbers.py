@@ -1,7 +1,8 @@
 """Random numbers that are the same at every prediction, on every machine and in every version of ONNX Runtime.
 
-Each number is a hash of its place in the tensor and of a key. Nothing is remembered between predictions: a model that draws numbers
-gives the same result for the same inputs, whichever predictions were made before, and two precisions of it draw the same.
+Each number is a hash of its place in the tensor, of a key, and of the rounds of the loops around it. Nothing is remembered between
+predictions: a model that draws numbers gives the same result for the same inputs, whichever predictions were made before, and two
+precisions of it draw the same.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import math
 
 import numpy as np
 
-from mlpipe.runtime.onnx_graph import Graph
+from mlpipe.runtime.onnx_graph import Graph, ValueType
 
 STEP = 0x9E3779B9
 FACTORS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35))
 """Shifts and factors of MurmurHash3's 32-bit finalizer (Austin Appleby, public domain), which ends with one more shift by 16."""
+
+COUNTED = [ValueType(np.dtype(np.int64), ()), ValueType(np.dtype(np.bool_), ())]
+"""The types of the first two inputs of a Loop's body: the number of the round, and the condition."""
 
 
 def uniform(graph: Graph, shape: str, key: str) -> str:
@@ -25,6 +29,9 @@ def uniform(graph: Graph, shape: str, key: str) -> str:
     places = graph.cast(graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64)), np.uint32)
     spread = graph.add("Add", graph.add("Mul", places, _word(graph, STEP)), _word(graph, int(first)))
     mixed = _mix(graph, graph.add("BitwiseXor", _mix(graph, spread), _word(graph, int(second))))
+    for round_number in _rounds(graph):
+        turned = graph.add("Mul", graph.add("Add", graph.cast(round_number, np.uint32), _word(graph, 1)), _word(graph, STEP))
+        mixed = _mix(graph, graph.add("BitwiseXor", mixed, turned))
     numbers = graph.cast(_shifted(graph, mixed, 8), np.float32)
     return graph.add("Reshape", graph.add("Mul", numbers, graph.constant(2.0**-24, np.float32)), shape)
 
@@ -46,6 +53,17 @@ def categorical(graph: Graph, probabilities: str, size: int, key: str) -> str:
     drawn = graph.add("Mul", graph.cast(uniform(graph, shape, key), np.float64), whole)
     passed = graph.add("LessOrEqual", graph.add("Unsqueeze", levels, graph.int64(-2)), graph.add("Unsqueeze", drawn, graph.int64(-1)))
     return graph.add("ReduceSum", graph.cast(passed, np.int64), graph.int64(-1), keepdims=0)
+
+
+def _rounds(graph: Graph) -> list[str]:
+    """Return the numbers of the rounds of all loops around."""
+    rounds = []
+    inside: Graph | None = graph
+    while inside is not None and inside.parent is not None:
+        if [inside.types[name] for name in inside.inputs[:2]] == COUNTED:
+            rounds.append(inside.inputs[0])
+        inside = inside.parent
+    return rounds
 
 
 def _mix(graph: Graph, words: str) -> str:

@@ -1,6 +1,6 @@
 """Tensors of random numbers.
 
-Only the distribution is defined. An operation with a seed draws the numbers of that seed at every prediction; one without (-1) draws
+Only the distribution is defined. An operation with a seed draws the numbers of that seed at every prediction, others in each round of a loop; one without (-1) draws
 those of its own name, so that two of them differ and a model gives the same result for the same inputs.
 """
 

@@ -133,3 +133,18 @@ def test_a_shape_that_is_computed(run) -> None:
 def test_an_empty_interval_is_refused(run) -> None:
     with pytest.raises(NotExecutable, match="below low"):
         draw(run, lambda mb: mb.random_uniform(shape=[2], low=1.0, high=0.0))
+
+
+def test_the_rounds_of_a_loop_draw_different_numbers(run) -> None:
+    def rounds(mb, body):
+        start = (mb.const(val=np.int32(0)), mb.const(val=np.zeros(COUNT, np.float32)))
+        return mb.while_loop(_cond=lambda i, _: mb.less(x=i, y=4), _body=lambda i, total: (mb.add(x=i, y=1), body(total)), loop_vars=start)[1]
+
+    def make(mb):
+        flat = rounds(mb, lambda total: mb.add(x=total, y=mb.random_uniform(shape=[COUNT], seed=1)))
+        nested = rounds(mb, lambda total: mb.add(x=total, y=rounds(mb, lambda inner: mb.add(x=inner, y=mb.random_uniform(shape=[COUNT], seed=2)))))
+        return [flat, nested]
+
+    for total, count in zip(draw(run, make), (4, 16), strict=True):
+        np.testing.assert_allclose([total.mean(), total.var()], [count / 2, count / 12], rtol=0.05)
+        assert_independent(total)
