@@ -24,7 +24,7 @@ AMPLIFICATION = 64
 """How many times as large as the whole model a value may be: a file of a few bytes must not take all of the memory."""
 
 INFERENCE_VALUES = 64
-"""Integer constants up to this many elements are shown to shape inference: axes, shapes, pads."""
+"""Constants up to this many elements are shown to shape inference: axes, shapes, pads, scales."""
 
 
 @dataclass(frozen=True)
@@ -196,4 +196,9 @@ class Graph:
         known = self.type_of(name)
         if known is not None and known.dtype == wanted:
             return name
+        value = self.value_of(name)
+        if value is not None and value.size <= INFERENCE_VALUES:
+            # At once, so that shapes stay known.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return self.constant(value.astype(wanted))
         return self.add("Cast", name, to=int(helper.np_dtype_to_tensor_dtype(wanted)))

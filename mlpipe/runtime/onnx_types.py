@@ -31,7 +31,7 @@ def infer_types(graph: Graph, node: Node) -> dict[str, ValueType]:
             return {}
         types[name] = helper.make_tensor_type_proto(int(helper.np_dtype_to_tensor_dtype(known.dtype)), known.shape)
         value = graph.value_of(name)
-        if value is not None and value.size <= INFERENCE_VALUES and value.dtype.kind in "iu":
+        if value is not None and value.size <= INFERENCE_VALUES and value.dtype.kind in "iuf":
             data[name] = tensor_proto(name, value)
     schema = defs.get_schema(node.op, OPSET, node.domain)
     proto = helper.make_node(node.op, node.inputs, node.outputs, **node.attributes)

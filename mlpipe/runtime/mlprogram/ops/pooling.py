@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
 from mlpipe.runtime.mlprogram.ops.padding import Pads, ceil_pads, onnx_pads, padded, window_pads
 from mlpipe.runtime.mlprogram.values import Tensor
 
 Sizes = tuple[int, ...]
+
+LARGEST_WINDOW = 1 << 24
+"""Elements of a window that are still pooled: more than any picture has, and soon enough done."""
 
 
 @op("max_pool", keeps_grid=True)
@@ -62,6 +66,8 @@ def avg_pool(
 
 def _pads(build: Build, x: Tensor, kernel_sizes: Sizes, pad_type: str, strides: Sizes, pad: Sizes | None, ceil_mode: bool) -> tuple[Pads, Pads]:
     """Return the declared padding, and all of it: ceil_mode adds what the last, partial window needs."""
+    if math.prod(kernel_sizes) > LARGEST_WINDOW:
+        raise UnsupportedLayerError(f"a window of {math.prod(kernel_sizes):,} elements is not supported")
     declared = window_pads(build, x, pad_type, pad, kernel_sizes, strides)
     # With same padding every window is whole.
     return declared, ceil_pads(build, x, declared, kernel_sizes, strides) if ceil_mode and not isinstance(declared, str) else declared
