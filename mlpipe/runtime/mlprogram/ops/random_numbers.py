@@ -1,7 +1,7 @@
 """Tensors of random numbers.
 
-Only the distribution is defined. An operation with a seed draws the numbers of that seed at every prediction, others in each round of a loop; one without (-1) draws
-those of its own name, so that two of them differ and a model gives the same result for the same inputs.
+Only the distribution is defined. An operation with a seed draws the numbers of that seed at every prediction, others in each round of a
+loop; one without (-1) draws those of its own name, so that two of them differ and a model gives the same result for the same inputs.
 """
 
 from __future__ import annotations
