@@ -85,10 +85,12 @@ def find_overflows(model: RuntimeModel, feeds: Feeds) -> list[Overflow]:
         for number, feed in enumerate(feeds):
             arrays = part.predict_arrays(feed, state=half.make_state())
             seen |= {(value.value, number): _look(arrays[value.name], value) for value in part.values}
+    reading = _reads(taps)
+    constants = {name: _constant(taps.graph.constants[name]) for _, reads in reading for name in reads if name in taps.graph.constants}
     found: dict[str, dict[int, _Seen]] = {}
-    for value, reads in _reads(taps):
+    for value, reads in reading:
         for number, feed in enumerate(feeds):
-            before = [seen.get((name, number)) or _constant(taps, name) for name in reads]
+            before = [seen.get((name, number)) or constants.get(name, _Seen()) for name in reads]
             if value.type == "input":
                 before = [_look(np.asarray(feed.get(value.name, 0)), value)]
             if value.dtype == "float16" and _is_made_here(seen[value.value, number], before):
@@ -132,10 +134,9 @@ def _elements(array: np.ndarray, extent: Extent) -> np.ndarray:
     return np.asarray(tests[extent](array))
 
 
-def _constant(taps: Taps, name: str) -> _Seen:
+def _constant(array: np.ndarray) -> _Seen:
     """Return how bad a constant is: what is infinite in the file was not made by the layer that reads it."""
-    array = taps.graph.constants.get(name)
-    if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
+    if array.dtype.kind != "f" or np.isfinite(array).all():
         return _Seen()
     return _Seen(Extent.NAN if np.isnan(array).any() else Extent.INFINITE)
 
