@@ -137,7 +137,8 @@ def test_missing_inputs_are_all_named_with_what_they_take(vectors: Path, mlpipe:
     said = mlpipe("predict", vectors, "-i", "y=[1, 2, 3]")
     assert said.code is WRONG
     assert "inputs are missing: 'x', a float32 array 3; 'n', a int32 array 1" in said.err
-    assert "--input x=values.npy --input n=values.npy" in said.err
+    assert "fix: give them: --input x=values.npy --input n=values.npy" in said.err
+    assert "an input is missing: 'n'" in mlpipe("predict", vectors, "-i", "y=[1, 2, 3]", "-i", "x=[1, 2, 3]").err
 
 
 @pytest.mark.parametrize(

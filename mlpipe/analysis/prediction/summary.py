@@ -22,7 +22,7 @@ def described(value: Any) -> dict[str, Any]:
     if isinstance(value, np.ndarray):
         return {"kind": "array", **_statistics(value), "values": plain(value) if value.size <= MOST_VALUES else None}
     if isinstance(value, Mapping):
-        best = sorted(value.items(), key=lambda entry: -entry[1] if entry[1] == entry[1] else math.inf)[:BEST]
+        best = sorted(value.items(), key=lambda entry: (math.isnan(entry[1]), -entry[1]))[:BEST]
         return {"kind": "scores", "count": len(value), "best": [{"label": label, "score": plain(score)} for label, score in best], "values": plain(value)}
     if hasattr(value, "getbands"):
         pixels = pixels_of_image(value)
