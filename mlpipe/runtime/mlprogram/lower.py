@@ -10,6 +10,7 @@ from mlpipe.errors import MlpipeError, ModelFileInvalid, NotExecutable
 from mlpipe.model_files.read import ModelFile
 from mlpipe.model_files.size import size_bytes
 from mlpipe.runtime.features import Feature, Interface, interface
+from mlpipe.runtime.graph_walk import reads
 from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.mlprogram import ops
 from mlpipe.runtime.mlprogram.constants import Constants
@@ -133,6 +134,7 @@ class _Lowering:
         for each in declared:
             if each.dtype not in STORAGE:
                 raise UnsupportedLayerError(f"results of type {each.dtype} are not supported")
+            self.graph.check_size(each.shape, STORAGE[each.dtype])
         arguments = self._arguments(operation)
         if entry is not None:
             names = self._call(entry, arguments, declared)
@@ -218,6 +220,9 @@ class _Lowering:
         # No name in a program has a blank in it: these cannot be the name of a feature.
         states = {name: f"{name} afterwards" for name, held in self.states.items() if held.name != name}
         self.graph.outputs.update({output: self.states[name].name for name, output in states.items()})
+        # What operations have made other constants of is not held beside them.
+        read = {*self.graph.outputs.values(), *(name for node in self.graph.nodes for name in reads(node))}
+        self.graph.constants = {name: value for name, value in self.graph.constants.items() if name in read}
         values = tuple(layer_values(inputs, operations, self._values))
         return Lowered(self.graph, made, states, values, limits(described.inputs, inputs))
 

@@ -13,11 +13,15 @@ from mlpipe.runtime.onnx_graph import Dim
 @op("linear")
 def linear(build: Build, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> str:
     """Return x times the transposed weight, plus bias."""
-    if weight.value is not None and x.is_float and weight.is_float and x.rank > 1:
+    if _is_stored(weight) and x.is_float and x.rank > 1:
         return _without_transposing(build, x, weight, bias)
     left, right = _alike(build, x.name, build.add("Transpose", weight, perm=[1, 0]))
     product = build.add("MatMul", left, right)
     return product if bias is None else build.add("Add", *_alike(build, product, bias.name))
+
+
+def _is_stored(weight: Tensor) -> bool:
+    return weight.value is not None and weight.is_float and weight.rank == 2
 
 
 def _without_transposing(build: Build, x: Tensor, weight: Tensor, bias: Tensor | None) -> str:
@@ -36,6 +40,8 @@ def _without_transposing(build: Build, x: Tensor, weight: Tensor, bias: Tensor |
 @op("matmul")
 def matmul(build: Build, x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> str:
     """Return the matrix product over the last two dimensions, either side transposed first; a vector cannot be."""
+    if transpose_y and not transpose_x and _is_stored(y) and x.is_float and x.rank > 1:
+        return _without_transposing(build, x, y, None)
     return build.add("MatMul", *_alike(build, _transposed(build, x, transpose_x), _transposed(build, y, transpose_y)))
 
 

@@ -50,6 +50,17 @@ def test_matmul(run, x, y, flags) -> None:
     np.testing.assert_allclose(result, left @ right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 4), (3, 2, 4)], ids=str)
+@pytest.mark.parametrize("flags", [{}, {"transpose_y": True}, {"transpose_x": True}, {"transpose_x": True, "transpose_y": True}], ids=str)
+def test_matmul_with_a_stored_side(run, shape, flags) -> None:
+    x, stored = normal(*shape), normal(5, 4)
+    if flags.get("transpose_x"):
+        x = x.swapaxes(-1, -2)
+    (result,) = run(lambda mb, x: mb.matmul(x=x, y=stored if flags.get("transpose_y") else stored.T, **flags), {"x": np.ascontiguousarray(x)})
+    left = x.swapaxes(-1, -2) if flags.get("transpose_x") else x
+    np.testing.assert_allclose(result, left @ stored.T, rtol=1e-4, atol=1e-5)
+
+
 def test_matmul_of_integers(run) -> None:
     x, y = np.asarray([[100_000, 3]], np.int32), np.asarray([[167], [-5]], np.int32)
     (result,) = run(lambda mb, x, y: mb.matmul(x=x, y=y), {"x": x, "y": y})
