@@ -133,15 +133,15 @@ class Graph:
     def set_type(self, name: str, dtype: np.dtype[Any] | type, shape: Sequence[Dim] | None) -> str:
         """State a value's type, where the lowering knows better than inference; return the name."""
         self.types[name] = ValueType(np.dtype(dtype), None if shape is None else tuple(shape))
-        self._check_size(name)
+        self.check_size(shape, dtype)
         return name
 
-    def _check_size(self, name: str) -> None:
-        known = self.types[name]
-        sizes = [size for size in known.shape or () if isinstance(size, int)]
-        if (taken := math.prod(sizes) * known.dtype.itemsize) > self.largest_bytes:
+    def check_size(self, shape: Sequence[Dim] | None, dtype: np.dtype[Any] | type) -> None:
+        """Return nothing where a value of this shape is small enough for the model. Errors: UnsupportedLayerError."""
+        sizes = [size for size in shape or () if isinstance(size, int)]
+        if (taken := math.prod(sizes) * np.dtype(dtype).itemsize) > self.largest_bytes:
             limit = f"and a model of this size may have values of {self.largest_bytes / 1e9:.1f} GB"
-            raise UnsupportedLayerError(f"a value of the shape {list(known.shape or ())} would take {taken / 1e9:.1f} GB, {limit}")
+            raise UnsupportedLayerError(f"a value of the shape {list(shape or ())} would take {taken / 1e9:.1f} GB, {limit}")
 
     def shape(self, name: str) -> tuple[Dim, ...]:
         """Return a value's sizes, as far as they are known. It is a defect of the lowering to ask where the rank is not."""
@@ -185,7 +185,7 @@ class Graph:
         self.types.update(infer_types(self, node))
         for output in outputs:
             if output in self.types:
-                self._check_size(output)
+                self.check_size(self.types[output].shape, self.types[output].dtype)
         return outputs
 
     def cast(self, name: str, dtype: np.dtype[Any] | type) -> str:

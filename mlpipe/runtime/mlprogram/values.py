@@ -53,7 +53,9 @@ class Tensor:
         return self.dtype in FLOATS
 
     def axis(self, axis: int) -> int:
-        """Return an axis counted from the front."""
+        """Return an axis counted from the front. Errors: UnsupportedLayerError where there is none such."""
+        if not -self.rank <= axis < max(self.rank, 1):
+            raise UnsupportedLayerError(f"there is no axis {axis} among {self.rank} dimensions")
         return axis + self.rank if axis < 0 else axis
 
     def size(self, axis: int, what: str) -> int:

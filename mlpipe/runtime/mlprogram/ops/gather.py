@@ -55,6 +55,8 @@ def gather_nd_from_front(build: Build, x: Tensor, indices: Tensor, batch_dims: i
 def _slices(build: Build, x: Tensor, indices: str, axis: int, batch_dims: int) -> str:
     if not batch_dims:
         return build.add("Gather", x, indices, axis=axis)
+    if not 0 < batch_dims <= x.rank:
+        raise UnsupportedLayerError(f"{batch_dims} batch dimensions are not among {x.rank}")
     where = x.axis(axis)
     tuples = build.add("Unsqueeze", build.graph.cast(indices, np.int64), build.int64(-1))
     if where == batch_dims:

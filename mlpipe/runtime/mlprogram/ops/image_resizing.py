@@ -90,9 +90,11 @@ def _enlarged(build: Build, x: Tensor, factors: Sequence[float]) -> list[Size]:
     declared = build.outputs[0].shape
     sizes: list[Size] = []
     for axis, factor in zip((-2, -1), factors, strict=True):
-        known = declared[axis] if declared is not None else None
+        known, own_size = declared[axis] if declared is not None else None, x.shape[axis]
         if isinstance(known, int):
             sizes.append(known)
+        elif isinstance(own_size, int):
+            sizes.append(int(np.floor(np.float32(own_size) * np.float32(factor))))
         else:
             own = build.graph.cast(vector(build, size_of(build, x, axis)), np.float32)
             sizes.append(build.graph.cast(build.add("Floor", build.add("Mul", own, build.floats(factor))), np.int64))

@@ -62,6 +62,7 @@ def affine(
     given = sampling_mode.lower(), padding_mode.lower(), coordinates_mode.lower()
     if given != ("bilinear", "constant", "normalized_minus_one_to_one"):
         raise UnsupportedLayerError(f"the modes {', '.join(given)} are not documented")
+    build.graph.check_size((3, output_height, output_width), np.float64)
     grid = np.ones((3, output_height, output_width))
     grid[0], grid[1] = np.meshgrid(*(_normalized_pixels(count, align=align_corners) for count in (output_width, output_height)))
     matrices = build.add("Reshape", as_doubles(build, transform_matrix.name), build.int64(-1, 2, 3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Build, op
+from mlpipe.runtime.mlprogram.ops.sampling_grid import count_up
 from mlpipe.runtime.mlprogram.ops.sizes import scalar, scaled, size_of
 from mlpipe.runtime.mlprogram.values import Tensor
 
@@ -90,5 +91,5 @@ def sliding_windows(build: Build, x: Tensor, axis: int, size: int, stride: int =
     where = x.axis(axis)
     last = scalar(build, scaled(build, size_of(build, x, where), plus=1 - size))
     starts = build.add("Range", build.graph.constant(0, "int64"), last, build.graph.constant(stride, "int64"))
-    places = build.add("Add", build.add("Unsqueeze", starts, build.int64(1)), build.int64(*range(size)))
+    places = build.add("Add", build.add("Unsqueeze", starts, build.int64(1)), count_up(build, size))
     return build.add("Gather", x, places, axis=where)

@@ -28,7 +28,8 @@ def as_doubles(build: Build, value: str) -> str:
 def count_up(build: Build, count: Size) -> str:
     """Return 0, 1, ... count - 1 as an int64 vector."""
     if isinstance(count, int):
-        return build.int64(*range(count))
+        build.graph.check_size((count,), np.int64)
+        return build.graph.constant(np.arange(count, dtype=np.int64))
     return build.add("Range", scalar(build, 0), scalar(build, count), scalar(build, 1))
 
 
