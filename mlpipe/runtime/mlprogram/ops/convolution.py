@@ -32,7 +32,7 @@ def conv(
 def conv_quantized(
     build: Build,
     x: Tensor,
-    weight: np.ndarray,
+    weight: Tensor,
     quantization_type: str,
     quant_scale: np.ndarray,
     quant_bias: np.ndarray,
@@ -47,12 +47,12 @@ def conv_quantized(
     """Return the cross-correlation of x and weight * quant_scale + quant_bias, with one scale and bias for all or one for each output channel."""
     if quantization_type != "linear":
         raise UnsupportedLayerError(f"quantization_type {quantization_type!r} is not supported: the operation has no parameter for a table")
-    if weight.size and weight.max() >= 2**nbits:
+    if weight.value is not None and weight.value.size and weight.value.max() >= 2**nbits:
         raise UnsupportedLayerError(f"its weight has values that do not fit {nbits} bits")
-    scale, shift = (values if values.size == 1 else values.reshape(-1, *[1] * (weight.ndim - 1)) for values in (quant_scale, quant_bias))
-    kernel = (weight.astype(np.float32) * scale + shift).astype(np.float32).reshape(weight.shape)
+    scale, shift = (build.floats(values.reshape(-1, *[1] * (weight.rank - 1))) for values in (quant_scale, quant_bias))
+    kernel = build.add("Add", build.add("Mul", build.graph.cast(weight.name, np.float32), scale), shift)
     added = None if bias is None else Tensor(build.floats(bias), "fp32", bias.shape)
-    return _convolved(build, x, Tensor(build.floats(kernel), "fp32", kernel.shape), added, strides, pad_type, pad, dilations, groups)
+    return _convolved(build, x, Tensor(kernel, "fp32", weight.shape), added, strides, pad_type, pad, dilations, groups)
 
 
 def _convolved(
@@ -100,12 +100,12 @@ def conv_transpose(
         raise UnsupportedLayerError(f"pad_type {pad_type!r} is not known")
     cut = list(zip(pad[0::2], pad[1::2], strict=True)) if pad_type == "custom" and pad is not None else [(0, 0)] * spatial
     attributes = {"strides": strides, "dilations": dilations, "group": groups}
-    if output_shape is not None and not all(isinstance(size, int) for size in x.shape[2:]):
+    sizes = [size for size in x.shape[2:] if isinstance(size, int)]
+    if output_shape is not None and len(sizes) < spatial:
         full = build.add("ConvTranspose", x, weight, **attributes)
         fitted = _cut_to(build, full, None if pad_type == "same" else [before for before, _ in cut], output_shape[2:])
         return _with_bias(build, fitted, bias, spatial)
     if output_shape is not None:
-        sizes = [x.size(axis, "output_shape") for axis in range(2, x.rank)]
         fulls = [stride * (size - 1) + window for stride, size, window in zip(strides, sizes, extent, strict=True)]
         totals = [full_size - wanted for full_size, wanted in zip(fulls, output_shape[2:], strict=True)]
         if pad_type != "same" and any(total > sum(pair) for total, pair in zip(totals, cut, strict=True)):

@@ -63,5 +63,5 @@ def _scale_and_shift(build: Build, gamma: Tensor | None, beta: Tensor | None, ch
 
 def _along(build: Build, parameter: Tensor, x: Tensor, axes: list[int]) -> str:
     """Return a parameter whose dimensions are these axes of x, ready to be broadcast."""
-    sizes = dict(zip(axes, (parameter.size(axis, "layer_norm") for axis in range(parameter.rank)), strict=True))
-    return build.add("Reshape", parameter, build.int64(*(sizes.get(axis, 1) for axis in range(x.rank))))
+    sizes = dict(zip(axes, (size_of(build, parameter, axis) for axis in range(parameter.rank)), strict=True))
+    return build.add("Reshape", parameter, vector(build, *(sizes.get(axis, 1) for axis in range(x.rank))))

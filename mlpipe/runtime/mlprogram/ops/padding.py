@@ -46,11 +46,11 @@ def _varying_same(build: Build, x: Tensor, extent: Sequence[int], strides: Seque
 
 def ceil_pads(build: Build, x: Tensor, pads: list[tuple[int, int]], extent: Sequence[int], strides: Sequence[int]) -> Pads:
     """Return the padding with which the last, partial window fits: where there is padding, it must start inside the input or the padding before it."""
-    if not all(isinstance(size, int) for size in x.shape[2:]):
+    sizes = [size for size in x.shape[2:] if isinstance(size, int)]
+    if len(sizes) < x.rank - 2:
         return _varying_ceil(build, x, pads, extent, strides)
     result = []
-    for axis, ((before, after), window, stride) in enumerate(zip(pads, extent, strides, strict=True)):
-        size = x.size(axis + 2, "ceil_mode")
+    for size, (before, after), window, stride in zip(sizes, pads, extent, strides, strict=True):
         count = -(-(size + before + after - window) // stride) + 1
         if (count - 1) * stride >= size + before and before + after > 0:
             count -= 1
