@@ -85,6 +85,7 @@ def predict(
     taps: Sequence[str] = (),
     keep_state: bool = False,
     overflows: bool = False,
+    custom_layers: Mapping[str, Callable[..., Any] | str] | None = None,
     **fitting: Any,
 ) -> Predictions:
     """Return a Core ML model's prediction for these inputs, or one for each of `samples` together with them; it is made when it is asked for.
@@ -92,14 +93,14 @@ def predict(
     An input is an array, a Pillow image, a number, a `Path`, or text as on the command line: a file's name or JSON. `samples` is a folder, a glob, or
     an array file with samples along the first axis. `output` is a .npz, .json or .png file or a folder, written once all predictions were gone
     through. `taps` are values inside the model, and `overflows` asks which layers overflow float16. `fitting` says how images become inputs: `fit`,
-    `crop_fraction`, `resampling`, `color`, `scale`, `bias`, as in a recipe's samples.
+    `crop_fraction`, `resampling`, `color`, `scale`, `bias`, as in a recipe's samples. `custom_layers` are functions, or `file.py:function`, by class.
     Errors: RecipeError for names and files that do not exist; ModelFileInvalid, NotExecutable; SampleUnreadable and InvalidInput without `samples`.
     """
     from mlpipe.analysis.prediction.run import open_for, start
     from mlpipe.recipe.schema.compare import Samples
 
     settings = Samples(images="*", **fitting)
-    ready = open_for(Path(model).absolute(), precision, function)
+    ready = open_for(Path(model).absolute(), precision, function, custom_layers or {})
     place = None if output is None else Path(output)
     return start(ready, inputs or {}, samples, settings, limit=limit, output=place, taps=taps, keep_state=keep_state, overflows=overflows)
 

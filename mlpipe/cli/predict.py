@@ -49,11 +49,21 @@ Examples:
 @precision_option
 @function_option
 @click.option("--tap", "taps", multiple=True, metavar="NAME", help="Also give the value of this name between inputs and outputs.")
+@click.option(
+    "--custom-layer", "custom_layers", multiple=True, metavar="CLASS=FILE.py:FUNCTION", help="A Python reference that stands in for a custom layer's class."
+)
 @click.option("--overflows", is_flag=True, help="Also name the layers that overflow float16 on these inputs, or come near it.")
 @click.option("--keep-state", is_flag=True, help="Carry a stateful model's state from sample to sample; default: zeros for each.")
 @common
 def command(
-    model: Path, inputs: tuple[str, ...], samples: str | None, output: Path | None, taps: tuple[str, ...], *, as_json: bool, **options: Any
+    model: Path,
+    inputs: tuple[str, ...],
+    samples: str | None,
+    output: Path | None,
+    custom_layers: tuple[str, ...],
+    *,
+    as_json: bool,
+    **options: Any,
 ) -> ExitCode:
     """Run MODEL, a Core ML file, on inputs or on many samples, and say what it gives.
 
@@ -66,20 +76,24 @@ def command(
         raise RecipeError(f"--{'limit' if options['limit'] else 'keep-state'} is for --samples")
     if options["crop_fraction"] != 1.0 and options["fit"] != "crop":
         raise RecipeError("--crop-fraction is for --fit crop")
-    made = api.predict(model, _pairs(inputs), samples=samples, output=output, taps=taps, **options)
+    references = _pairs(custom_layers, "--custom-layer", "CLASS=FILE.py:FUNCTION", "e.g. --custom-layer Swish=swish.py:swish")
+    given = _pairs(inputs, "--input", "NAME=VALUE", "e.g. --input image=photo.png; mlpipe inspect lists the inputs")
+    made = api.predict(model, given, samples=samples, output=output, custom_layers=references, **options)
+    if references:
+        write_line(f"note: the outputs rest on what was given for {', '.join(references)}, not on the app's own class", sys.stderr)
     if made.note:
         write_line(f"note: {made.note}", sys.stderr)
     return _one(made, as_json=as_json, output=output) if samples is None else _many(made, as_json=as_json, output=output)
 
 
-def _pairs(words: tuple[str, ...]) -> dict[str, str]:
+def _pairs(words: tuple[str, ...], option: str, form: str, example: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for word in words:
         name, separator, value = word.partition("=")
         if not separator or not name or not value:
-            raise RecipeError(f"--input {word}: expected NAME=VALUE", fix="e.g. --input image=photo.png; mlpipe inspect lists the inputs")
+            raise RecipeError(f"{option} {word}: expected {form}", fix=example)
         if name in pairs:
-            raise RecipeError(f"--input {name} is given twice")
+            raise RecipeError(f"{option} {name} is given twice")
         pairs[name] = value
     return pairs
 

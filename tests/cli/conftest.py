@@ -114,6 +114,18 @@ def style(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def custom(tmp_path: Path) -> Path:
+    """Return a network with one custom layer of the class Swish, on three floats, with beta = 2."""
+    spec = model_pb2().Model()
+    add_array(spec.description.input, "x", (3,))
+    add_array(spec.description.output, "y", (3,))
+    layer = network(spec).layers.add(name="swish", input=["x"], output=["y"]).custom
+    layer.className = "Swish"
+    layer.parameters["beta"].doubleValue = 2.0
+    return write_canonical(spec, tmp_path / "custom.mlmodel")
+
+
+@pytest.fixture
 def gray(tmp_path: Path) -> Path:
     """Return a network that gives the gray image that it is fed, 4 x 6."""
     spec = model_pb2().Model()

@@ -13,6 +13,8 @@ from PIL import Image
 
 from mlpipe import api
 from mlpipe.exit_codes import ExitCode
+from mlpipe.model_files.protobuf import model_pb2
+from mlpipe.model_files.write import write_canonical
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 X = np.asarray([1.5, -2.0, 0.25], np.float32)
@@ -186,3 +188,42 @@ def test_overflows_are_named_by_layer(halves: Path, mlpipe: Any) -> None:
     assert [(entry["name"], entry["type"]) for entry in said["overflows"]] == [("squared", "mul")]
     assert mlpipe(*given, "-i", "x=[300, 1]").out.splitlines()[-1] == "overflow: squared (mul) becomes infinite in 1 element, where float32 has up to 90000"
     assert mlpipe(*given, "-i", "x=[1, 2]").out.splitlines()[-1] == "no layer comes near the end of float16"
+
+
+def test_a_reference_stands_in_for_a_custom_layer(custom: Path, mlpipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "swish.py").write_text("import numpy as np\n\ndef swish(x, beta):\n    return x / (1 + np.exp(-beta * x))\n")
+    said = mlpipe("predict", custom, "-i", "x=[1, -2, 3]", "--custom-layer", "Swish=swish.py:swish", "--json")
+    assert said.err == "note: the outputs rest on what was given for Swish, not on the app's own class\n"
+    x = np.asarray([1, -2, 3])
+    np.testing.assert_allclose(said.json["outputs"]["y"]["values"], x / (1 + np.exp(-2 * x)), rtol=1e-6)
+    (prediction,) = api.predict(custom, {"x": [1, -2, 3]}, custom_layers={"Swish": lambda x, beta: x * beta})
+    np.testing.assert_array_equal(prediction.outputs["y"], x * 2)
+
+
+def test_dictionaries_and_text_are_inputs_too(tmp_path: Path, mlpipe: Any) -> None:
+    words = model_pb2().Model(specificationVersion=1)
+    words.description.input.add(name="counts").type.dictionaryType.stringKeyType.SetInParent()
+    vector = words.description.output.add(name="vector").type.multiArrayType
+    vector.shape.append(2)
+    vector.dataType = 65600
+    words.dictVectorizer.stringToIndex.vector.extend(["good", "bad"])
+    path = write_canonical(words, tmp_path / "words.mlmodel")
+    found = mlpipe("predict", path, "-i", 'counts={"bad": 3, "good": 1.5, "other": 7}', "--json").json["outputs"]["vector"]["values"]
+    assert found == [1.5, 3.0]
+
+    words.description.input[0].type.dictionaryType.int64KeyType.SetInParent()
+    words.dictVectorizer.int64ToIndex.vector.extend([-4, 2])
+    path = write_canonical(words, tmp_path / "numbers.mlmodel")
+    assert mlpipe("predict", path, "-i", 'counts={"2": 3, "-4": 1.5}', "--json").json["outputs"]["vector"]["values"] == [1.5, 3.0]
+
+    colors = model_pb2().Model(specificationVersion=1)
+    colors.description.input.add(name="color").type.stringType.SetInParent()
+    vector = colors.description.output.add(name="vector").type.multiArrayType
+    vector.shape.append(2)
+    vector.dataType = 65600
+    colors.oneHotEncoder.stringCategories.vector.extend(["red", "[1, 2]"])
+    path = write_canonical(colors, tmp_path / "colors.mlmodel")
+    (tmp_path / "color.txt").write_text("red")
+    for given, expected in (("red", [1.0, 0.0]), ("[1, 2]", [0.0, 1.0]), (f"@{tmp_path / 'color.txt'}", [1.0, 0.0])):
+        assert mlpipe("predict", path, "-i", f"color={given}", "--json").json["outputs"]["vector"]["values"] == expected

@@ -201,3 +201,19 @@ def test_an_output_that_cannot_be_written(program: Path, tmp_path: Path, mlpipe:
     for place in ("file/out.npz", "file/out.json", "file/folder"):
         said = mlpipe("predict", program, "-i", "x=[1, 2, 3]", "-o", tmp_path / place)
         assert (said.code, "the outputs cannot be written" in said.err) == (FAILED, True), said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ((), FAILED, "say what stands in for a class: --custom-layer CLASS=FILE.py:FUNCTION"),
+        (("--custom-layer", "Swish"), WRONG, "expected CLASS=FILE.py:FUNCTION"),
+        (("--custom-layer", "Swish=nowhere.py:swish"), FAILED, "cannot be read"),
+        (("--custom-layer", "Swish=swish.py:mish"), WRONG, "swish.py has no function mish"),
+        (("--custom-layer", "Swish=swish.py:broken"), FAILED, "ZeroDivisionError"),
+    ],
+)
+def test_a_custom_layer_without_a_reference_that_works(words: tuple[str, ...], code: ExitCode, message: str, custom: Path, folder: Path, mlpipe: Any) -> None:
+    (folder / "swish.py").write_text("def broken(x, beta):\n    return 1 / 0\n")
+    said = mlpipe("predict", custom, "-i", "x=[1, -2, 3]", *words)
+    assert (said.code, message in said.err) == (code, True), said

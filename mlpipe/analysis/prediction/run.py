@@ -14,7 +14,8 @@ from mlpipe.analysis.prediction.batch import Feed, open_batch
 from mlpipe.analysis.prediction.result import Prediction
 from mlpipe.analysis.prediction.values import value_of
 from mlpipe.analysis.prediction.write import Writer, writer_for
-from mlpipe.errors import InvalidInput, RecipeError, SampleUnreadable, StoreUnusable
+from mlpipe.errors import InvalidInput, NotExecutable, RecipeError, SampleUnreadable, StoreUnusable
+from mlpipe.quantization.user_function import load_function
 from mlpipe.recipe.guess import source_kind
 from mlpipe.recipe.schema.compare import Samples
 from mlpipe.runtime.features import Feature
@@ -68,16 +69,22 @@ class Predictions:
         return Prediction(sample, self.model.predict(feed, **given), taps, overflows)
 
 
-def open_for(path: Path, precision: str, function: str | None) -> RuntimeModel:
-    """Return a Core ML model that is ready to predict.
+def open_for(path: Path, precision: str, function: str | None, custom_layers: Mapping[str, Callable[..., Any] | str]) -> RuntimeModel:
+    """Return a Core ML model that is ready to predict. A custom layer's reference is a function, or `file.py:function`.
 
-    Errors: RecipeError for a model of another kind, or a function that the model does not have; ModelFileInvalid; NotExecutable.
+    Errors: RecipeError for a model of another kind, or a function that the model or the file does not have; UserCodeFailed; ModelFileInvalid;
+    NotExecutable.
     """
     require_core_ml(path)
+    references = {name: load_function(given, Path()) if isinstance(given, str) else given for name, given in custom_layers.items()}
     try:
-        return load_model(path, precision=precision, function_name=function)
+        return load_model(path, precision=precision, function_name=function, custom_layers=references)
     except InvalidInput as error:
         raise as_command_error(error) from error
+    except NotExecutable as error:
+        if error.fix is None and "has no reference" in error.what:
+            error.fix = "say what stands in for a class: --custom-layer CLASS=FILE.py:FUNCTION (in Python: custom_layers={...})"
+        raise
 
 
 def require_core_ml(path: Path) -> None:
