@@ -87,7 +87,6 @@ class ModelProxy:
 
     def _predict(self, feed: dict[str, Any], state: StateProxy | None) -> dict[str, Any]:
         model = self._ready()
-        RECORD.model_kind(model)
         types = {feature.name: feature.dtype for feature in model.inputs if feature.kind == "array"}
         arrays = {name: _as_declared(value, types.get(name, "")) for name, value in feed.items()}
         try:

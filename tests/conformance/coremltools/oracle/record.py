@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass
@@ -14,7 +13,6 @@ class Record:
     precision: str = "float32"
     calls: int = 0
     predictions: int = 0
-    kinds: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
     """Why the runtime could not execute a model."""
     refusals: list[str] = field(default_factory=list)
@@ -32,7 +30,7 @@ class Record:
         """Forget the last test."""
         self.float16_tolerance, self.far_in_float16 = False, ""
         self.calls = self.predictions = 0
-        self.kinds, self.missing, self.refusals, self.crashes = set(), [], [], []
+        self.missing, self.refusals, self.crashes = [], [], []
 
     def predict_called(self) -> None:
         """Note that the test asked for a prediction."""
@@ -41,10 +39,6 @@ class Record:
     def predicted(self) -> None:
         """Note that it got one."""
         self.predictions += 1
-
-    def model_kind(self, model: Any) -> None:
-        """Note what kind of model predicts."""
-        self.kinds.add(model._file.kind)
 
     def unsupported(self, why: str) -> None:
         """Note a model that cannot be executed."""
