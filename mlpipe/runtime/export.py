@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpipe.model_files.read import read_model
+from mlpipe.errors import NotExecutable
+from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.runtime.features import Feature, interface
 from mlpipe.runtime.feeding import STORAGE
 from mlpipe.runtime.graph_walk import part_for
@@ -50,9 +51,7 @@ def export_onnx(model: Path, output: Path, *, precision: str = "float32", functi
     """
     file = read_model(model)
     described = interface(file.spec, function_name)
-    lowered, missing = lower(file, Precision(precision), function_name)
-    if missing or lowered is None:
-        raise not_executable(missing, str(model))
+    lowered = _lowered(file, Precision(precision), function_name)
     renamed = _output_names(lowered, described.outputs)
     graph = _exposed(lowered, renamed, {feature.name: feature for feature in described.outputs})
     proto, external = to_onnx(graph)
@@ -79,6 +78,19 @@ def export_onnx(model: Path, output: Path, *, precision: str = "float32", functi
     _explain(proto, inputs, outputs)
     data = write_onnx(proto, external, output, external_data=external_data)
     return Exported(output, data, inputs, outputs)
+
+
+def _lowered(file: ModelFile, precision: Precision, function_name: str | None) -> Lowered:
+    if file.kind not in ("mlprogram", "neuralnetwork"):
+        why = "pipelines and classic models are computed by their formulas, not by a graph"
+        raise NotExecutable(f"a model of the kind {file.kind} cannot be exported to ONNX", where=str(file.path), why=why)
+    lowered, missing = lower(file, precision, function_name)
+    if missing or lowered is None:
+        error = not_executable(missing, str(file.path))
+        if any(layer.type == "custom" for layer in missing):
+            error.why = "a custom layer is code of the app, which no ONNX model can hold"
+        raise error
+    return lowered
 
 
 def _version() -> str:

@@ -144,7 +144,17 @@ def test_every_layer_that_cannot_be_lowered_is_named(vectors: Path, tmp_path: Pa
     vectors.write_bytes(spec.SerializeToString())
     said = mlpipe("export", vectors, "-o", tmp_path / "out.onnx")
     assert (said.code, "cannot execute 2 layers" in said.err, "'one'" in said.err, "'two'" in said.err) == (ExitCode.STEP_FAILED, True, True, True)
+    assert "a custom layer is code of the app" in said.err
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_model_without_a_graph_is_refused(tmp_path: Path, mlpipe: Any) -> None:
+    spec = model_pb2().Model(specificationVersion=1)
+    spec.description.input.add(name="color").type.stringType.SetInParent()
+    spec.oneHotEncoder.stringCategories.vector.append("red")
+    (tmp_path / "colors.mlmodel").write_bytes(spec.SerializeToString())
+    said = mlpipe("export", tmp_path / "colors.mlmodel", "-o", tmp_path / "out.onnx")
+    assert (said.code, "oneHotEncoder cannot be exported to ONNX" in said.err) == (ExitCode.STEP_FAILED, True), said
 
 
 @pytest.mark.parametrize(
