@@ -56,9 +56,10 @@ def _holds_float16(model: Any) -> bool:
     spec = model.get_spec()
     if spec.WhichOneof("Type") != "mlProgram":
         return False
-    blocks = [block for function in spec.mlProgram.functions.values() for block in function.block_specializations.values()]
-    types = (output.type.tensorType.dataType for operation in _operations(blocks) for output in operation.outputs)
-    return MIL_pb2.FLOAT16 in types
+    functions = spec.mlProgram.functions.values()
+    blocks = [block for function in functions for block in function.block_specializations.values()]
+    values = [value for operation in _operations(blocks) for value in operation.outputs] + [value for function in functions for value in function.inputs]
+    return any(value.type.tensorType.dataType == MIL_pb2.FLOAT16 for value in values)
 
 
 def _operations(blocks: Any) -> Iterator[Any]:
