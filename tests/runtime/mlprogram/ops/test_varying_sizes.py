@@ -14,7 +14,7 @@ def normal(*shape):
 
 X = normal(3, 4, 5)
 IMAGE = normal(2, 4, 4, 6)
-SEQUENCE = np.asarray([[4, 0, 2, 1], [1, 1, 3, 0], [2, 4, 0, 3]], np.int32)
+SEQUENCE = np.asarray([[3, 0, 2, 1], [1, 1, 3, 0], [2, 4, 0, 3]], np.int32)
 
 
 def unshuffled(x):
@@ -73,6 +73,11 @@ CASES = {
         {"x": X, "i": SEQUENCE},
         lambda mb, x, i: mb.gather(x=x, indices=i, axis=2, batch_dims=1),
         lambda x, i: np.stack([x[n][:, i[n]] for n in range(3)]),
+    ),
+    "gather batch in the middle": (
+        {"x": IMAGE, "i": SEQUENCE[:2]},
+        lambda mb, x, i: mb.gather(x=x, indices=i, axis=2, batch_dims=1),
+        lambda x, i: np.stack([x[n][:, i[n]] for n in range(2)]),
     ),
     "pixel_unshuffle": ({"x": IMAGE}, lambda mb, x: mb.pixel_unshuffle(x=x, downscale_factor=np.uint32(2)), unshuffled),
     "space_to_batch": ({"x": IMAGE}, lambda mb, x: mb.space_to_batch(x=x, block_shape=[2, 3], paddings=[[1, 1], [0, 3]]), to_batch),
