@@ -26,7 +26,7 @@ def relu6(build: Build, x: Tensor) -> str:
 @op("sigmoid")
 def sigmoid(build: Build, x: Tensor) -> str:
     """Return 1 / (1 + exp(-x))."""
-    return build.add("Sigmoid", x)
+    return build.add("Reciprocal", _divisor(build, x)) if x.dtype == "fp16" else build.add("Sigmoid", x)
 
 
 @op("softsign")
@@ -44,7 +44,12 @@ def softplus(build: Build, x: Tensor) -> str:
 @op("silu")
 def silu(build: Build, x: Tensor) -> str:
     """Return x * sigmoid(x)."""
-    return build.add("Mul", x, build.add("Sigmoid", x))
+    return build.add("Div", x, _divisor(build, x)) if x.dtype == "fp16" else build.add("Mul", x, build.add("Sigmoid", x))
+
+
+def _divisor(build: Build, x: Tensor) -> str:
+    """Return 1 + exp(-x). ONNX Runtime's Sigmoid is exact to 1e-7, which is many steps of float16 where the result itself is as small."""
+    return build.add("Add", build.add("Exp", build.add("Neg", x)), build.floats(1.0))
 
 
 @op("leaky_relu")
