@@ -98,28 +98,37 @@ def conv_transpose(
     extent = _extent(weight, dilations)
     if pad_type not in ("valid", "same", "custom"):
         raise UnsupportedLayerError(f"pad_type {pad_type!r} is not known")
-    cut = list(zip(pad[0::2], pad[1::2], strict=True)) if pad_type == "custom" and pad is not None else [(0, 0)] * spatial
+    declared = list(zip(pad[0::2], pad[1::2], strict=True)) if pad_type == "custom" and pad is not None else [(0, 0)] * spatial
     attributes = {"strides": strides, "dilations": dilations, "group": groups}
-    sizes = [size for size in x.shape[2:] if isinstance(size, int)]
-    if output_shape is not None and len(sizes) < spatial:
+    if output_shape is not None and not all(isinstance(size, int) for size in x.shape[2:]):
         full = build.add("ConvTranspose", x, weight, **attributes)
-        fitted = _cut_to(build, full, None if pad_type == "same" else [before for before, _ in cut], output_shape[2:])
-        return _with_bias(build, fitted, bias, spatial)
-    if output_shape is not None:
-        fulls = [stride * (size - 1) + window for stride, size, window in zip(strides, sizes, extent, strict=True)]
-        totals = [full_size - wanted for full_size, wanted in zip(fulls, output_shape[2:], strict=True)]
-        if pad_type != "same" and any(total > sum(pair) for total, pair in zip(totals, cut, strict=True)):
-            raise UnsupportedLayerError(f"an output_shape that is smaller than what {pad_type} padding gives is not supported")
-        cut = [(before, total - before) for (before, _), total in zip(cut, totals, strict=True)]
-    else:
-        totals = [window - stride for window, stride in zip(extent, strides, strict=True)]
-    if pad_type == "same":
-        cut = [(max(total, 0) // 2, total - max(total, 0) // 2) for total in totals]
+        befores = None if pad_type == "same" else [before for before, _ in declared]
+        return _with_bias(build, _cut_to(build, full, befores, output_shape[2:]), bias, spatial)
+    cut = _cut(x, pad_type, declared, extent, strides, output_shape)
     attributes["pads"] = onnx_pads([(before, max(after, 0)) for before, after in cut])
     if all(after >= 0 for _, after in cut):
         return build.add("ConvTranspose", x, weight, bias, **attributes)
     inside = build.add("ConvTranspose", x, weight, **attributes)
     return _with_bias(build, padded(build, inside, [(0, max(-after, 0)) for _, after in cut]), bias, spatial)
+
+
+Pairs = list[tuple[int, int]]
+
+
+def _cut(x: Tensor, pad_type: str, declared: Pairs, extent: list[int], strides: Sizes, output_shape: Sizes | None) -> Pairs:
+    """Return what is cut off before and after each dimension of the full result; where the end is negative, as much is added."""
+    totals = [window - stride for window, stride in zip(extent, strides, strict=True)]
+    if output_shape is not None:
+        sizes = [x.size(axis, "output_shape") for axis in range(2, x.rank)]
+        fulls = [stride * (size - 1) + window for stride, size, window in zip(strides, sizes, extent, strict=True)]
+        totals = [full - wanted for full, wanted in zip(fulls, output_shape[2:], strict=True)]
+    if pad_type == "same":
+        return [(max(total, 0) // 2, total - max(total, 0) // 2) for total in totals]
+    if output_shape is None:
+        return declared
+    if any(total > sum(pair) for total, pair in zip(totals, declared, strict=True)):
+        raise UnsupportedLayerError(f"an output_shape that is smaller than what {pad_type} padding gives is not supported")
+    return [(before, total - before) for (before, _), total in zip(declared, totals, strict=True)]
 
 
 def _cut_to(build: Build, full: str, befores: list[int] | None, wanted: Sizes) -> str:
