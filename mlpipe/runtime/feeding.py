@@ -87,7 +87,12 @@ def graph_array(feature: Feature, value: Any) -> np.ndarray:
 
     Errors: InvalidInput where it does not fit.
     """
-    array = np.asarray(value)
+    # Tensors of torch that are being trained refuse to be numpy arrays before they are detached.
+    value = value.detach() if hasattr(value, "detach") else value
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise _invalid(feature, type(value).__name__, why=str(error)) from error
     if array.dtype.kind not in "biuf":
         raise _invalid(feature, f"an array of {array.dtype}")
     if array.shape == () and feature.sizes.accept((1,)):

@@ -29,6 +29,8 @@ PIXELS = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
         (ARRAY, np.zeros(6), "got shape 6"),
         (ARRAY, 1.0, r"got shape \(\) \(a single number\)"),
         (ARRAY, [["a", "b", "c"]] * 2, "got an array of <U1"),
+        (ARRAY, [[1, 2, 3], [4, 5]], r"got list \(setting an array element with a sequence"),
+        (ARRAY, {"a": 1}, "got an array of object"),
         (ARRAY, None, "input 'x' is missing"),
         (WHOLE, [0.5, 1, 2], "expected int32 array 3, got numbers that are not whole"),
         (WHOLE, [0, np.nan, 2], "got numbers that are not whole"),
