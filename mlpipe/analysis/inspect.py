@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpipe.analysis.execution import execution, layers_of
+from mlpipe.errors import ModelFileInvalid
 from mlpipe.model_files.describe import describe_feature, describe_model
 from mlpipe.model_files.read import ModelFile, read_model
 from mlpipe.recipe.capabilities import target_name
@@ -26,23 +27,30 @@ def inspect_source(path: Path, kind: SourceKind) -> dict[str, Any]:
 def inspect_coreml(path: Path, *, values: bool = False) -> dict[str, Any]:
     """Return interface, functions, layers, bits per weight and how the portable runtime executes it. Errors: ModelFileInvalid."""
     model = read_model(path)
+    try:
+        described = _described(model)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # A file of the right form can be wrong in any of its thousand fields.
+        raise ModelFileInvalid("the file is damaged", where=str(path), why=f"{type(error).__name__}: {error}") from error
+    return {"path": str(path), **described, "functions": _functions(model, values=values), "portable_runtime": execution(model, values=values)}
+
+
+def _described(model: ModelFile) -> dict[str, Any]:
+    """Return what the file says, whether or not it can be executed."""
     description = describe_model(model)
     version = model.spec.specificationVersion
     return {
-        "path": str(path),
         "kind": model.kind,
-        "size_bytes": _size(path),
+        "size_bytes": _size(model.path),
         "specification_version": version,
         "minimum_deployment_target": _oldest_target(version),
         "inputs": description["inputs"],
         "outputs": description["outputs"],
         "states": description["states"],
-        "functions": _functions(model, values=values),
         "classifier": description["classifier"],
         "metadata": {key: value for key, value in _metadata(model.spec).items() if value},
         "layers": dict(Counter(_layers(model)).most_common()),
         "bits": _bits(model),
-        "portable_runtime": execution(model, values=values),
     }
 
 

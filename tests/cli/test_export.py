@@ -122,6 +122,14 @@ def test_weights_may_stand_beside_the_model(large: Path, tmp_path: Path, mlpipe:
     np.testing.assert_array_equal(run(tmp_path / "beside.onnx", x)["doubled"], inside)
     np.testing.assert_array_equal(inside, package.load_model(large).predict_arrays(x)["doubled"])
     assert sorted(path.name for path in tmp_path.glob("*side*")) == ["beside.onnx", "beside.onnx.data", "inside.onnx"]
+    places = [
+        int(entry.value)
+        for tensor in onnx.load(tmp_path / "beside.onnx", load_external_data=False).graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "offset"
+    ]
+    assert places, "constants of more than 1 kB stand outside"
+    assert all(place % 4096 == 0 for place in places), "pages can be mapped"
     monkeypatch.setattr("mlpipe.runtime.onnx_file.LARGEST_INLINE", 1_000_000)
     assert mlpipe("export", large, "-o", tmp_path / "auto.onnx", "--json").json["data"] == str(tmp_path / "auto.onnx.data")
 

@@ -104,3 +104,14 @@ def test_values_that_can_be_tapped(program: Path, mlpipe: Any) -> None:
     values = mlpipe("inspect", program, "--values", "--json").json["portable_runtime"]["values"]
     assert mlpipe("predict", program, "-i", "x=[1, 2, 3]", *(word for value in values for word in ("--tap", value["name"]))).code == 0
     assert "values" not in mlpipe("inspect", program, "--json").json["portable_runtime"]
+
+
+def test_a_program_that_is_damaged_inside(program: Path, mlpipe: Any) -> None:
+    inside = program / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    spec = model_pb2().Model.FromString(inside.read_bytes())
+    block = spec.mlProgram.functions["double"].block_specializations["CoreML8"]
+    del block.operations[0].outputs[:]
+    inside.write_bytes(spec.SerializeToString())
+    for command in ("inspect", "predict"):
+        said = mlpipe(command, program, *(("-i", "x=[1, 2, 3]") if command == "predict" else ()))
+        assert (said.code, said.err.count("\n") <= 3) == (3, True), said
