@@ -46,6 +46,18 @@ def test_layer_norm(mil, run, axes) -> None:
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_layer_norm_over_everything(run) -> None:
+    """coremltools cannot leave the axes out, as its definition allows."""
+
+    def edit(spec):
+        function = spec.mlProgram.functions["main"]
+        (operation,) = [each for each in function.block_specializations[function.opset].operations if each.type == "layer_norm"]
+        del operation.inputs["axes"]
+
+    (result,) = run(lambda mb, x: mb.layer_norm(x=x, axes=[1]), {"x": X}, edit=edit)
+    np.testing.assert_allclose(result, (X - X.mean()) / np.sqrt(X.var() + 1e-5), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("x", [X, X[0], X[None]], ids=["4d", "3d", "5d"])
 def test_l2_norm(mil, run, x) -> None:
     def body(mb, x):

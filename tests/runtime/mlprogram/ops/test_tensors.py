@@ -210,17 +210,29 @@ def test_the_first_of_equal_elements_comes_first(run) -> None:
     np.testing.assert_array_equal(indices, [[0, 2, 3], [1, 2, 3]])
 
 
-@pytest.mark.parametrize("k", [-1, 4])
-def test_topk_of_all(run, k) -> None:
-    """coremltools cannot write the -1 that its documentation allows."""
+def replacing(name, integers):
+    """Return an edit that gives a constant of the program other integers."""
 
     def edit(spec):
         function = spec.mlProgram.functions["main"]
-        (constant,) = [each for each in function.block_specializations[function.opset].operations if each.outputs[0].name == "topk_0_k_0"]
-        assert list(constant.attributes["val"].immediateValue.tensor.ints.values) == [4]
-        constant.attributes["val"].immediateValue.tensor.ints.values[0] = k
+        (constant,) = [each for each in function.block_specializations[function.opset].operations if each.outputs[0].name == name]
+        constant.attributes["val"].immediateValue.tensor.ints.values[:] = integers
 
-    values, indices = run(lambda mb, x: mb.topk(x=x, k=4, axis=1, ascending=True), {"x": X}, edit=edit)
+    return edit
+
+
+def test_a_size_of_zero_in_a_shape_of_another_rank_is_refused_until_ios16(run) -> None:
+    """coremltools does not write it: only from iOS17 on is it said which size is meant."""
+    with pytest.raises(NotExecutable, match="as many sizes as x"):
+        run(lambda mb, x: mb.reshape(x=x, shape=[3, 20]), {"x": X}, opset="iOS16", edit=replacing("reshape_0_shape_0", [0, 20]))
+    (result,) = run(lambda mb, x: mb.reshape(x=x, shape=[12, 5]), {"x": X}, edit=replacing("reshape_0_shape_0", [-1, 0]))
+    np.testing.assert_array_equal(result, X.reshape(12, 5))
+
+
+@pytest.mark.parametrize("k", [-1, 4])
+def test_topk_of_all(run, k) -> None:
+    """coremltools cannot write the -1 that its documentation allows."""
+    values, indices = run(lambda mb, x: mb.topk(x=x, k=4, axis=1, ascending=True), {"x": X}, edit=replacing("topk_0_k_0", [k]))
     np.testing.assert_array_equal(values, np.sort(X, axis=1))
     np.testing.assert_array_equal(indices, np.argsort(X, axis=1))
 
