@@ -217,15 +217,16 @@ def test_what_is_no_tensorflow_model_says_so(tmp_path: Path, checkpoint: tuple[P
             tools.describe(Source(tensorflow=str(tmp_path / name), outputs={"result": {}}))
 
 
-def test_a_loop_with_a_limit_says_what_to_do(tmp_path: Path, tools: Any) -> None:
+def test_recurrent_layers_of_a_saved_model(tmp_path: Path, tools: Any) -> None:
+    """Their loops have an iteration limit beside their condition; that of a varying number of steps is the number itself."""
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((4, 2), name="sequence"), keras.layers.GRU(2, name="state")])
-    model.export(tmp_path / "exported", verbose=False)
-    source = Source(tensorflow=str(tmp_path / "exported"))
-    value = np.ones((1, 4, 2), np.float32)
-    np.testing.assert_allclose(next(iter(tools.predict(source, {"sequence": value}).values())), model.predict(value, verbose=0), rtol=1e-5)
-    with pytest.raises(ConversionFailed, match=r"iteration limit.*convert the Keras file instead"):
-        tools.convert(source)
+    for number, (steps, part) in enumerate([(4, keras.layers.Bidirectional(keras.layers.GRU(2))), (None, keras.layers.LSTM(3, return_sequences=True))]):
+        model = keras.Sequential([keras.Input((steps, 2), name="sequence"), part])
+        model.export(tmp_path / str(number), verbose=False)
+        options: dict[str, Any] = {"minimum_deployment_target": "iOS15"}
+        if steps is None:
+            options["inputs"] = {"sequence": {"shape": [1, {"min": 1, "max": 16}, 2]}}
+        tools.check(Source(tensorflow=str(tmp_path / str(number))), {"sequence": np.random.default_rng(1).normal(size=(1, 4, 2)).astype(np.float32)}, **options)
 
 
 def test_without_tensorflow_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tools: Any) -> None:

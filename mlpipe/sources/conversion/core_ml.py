@@ -16,12 +16,12 @@ from mlpipe.recipe.capabilities import DEFAULT_PRECISIONS, DEFAULT_TARGETS, SPEC
 from mlpipe.recipe.schema.convert import Convert, DimensionRange, KeepFloat32
 from mlpipe.sources.conversion.classifier import make_classifier
 from mlpipe.sources.conversion.interface import InputPlan, Interface, OutputPlan, identifier
-from mlpipe.sources.conversion.loops import loops_with_nodes_behind
+from mlpipe.sources.conversion.loops import convertible_loops
 from mlpipe.sources.conversion.names import rename_features
 from mlpipe.sources.conversion.operations import register_operations
 from mlpipe.sources.conversion.passes import exact_pipeline
 from mlpipe.sources.conversion.trace import Traced
-from mlpipe.sources.conversion.unsupported import has_loops, unsupported_operations
+from mlpipe.sources.conversion.unsupported import unsupported_operations
 from mlpipe.sources.traceable import first_line
 
 _COLORS = {("rgb", "float32"): "RGB", ("bgr", "float32"): "BGR", ("grayscale", "float32"): "G", ("grayscale", "float16"): "G_FLOAT16"}
@@ -59,7 +59,7 @@ def to_core_ml(traced: Traced, interface: Interface, convert: Convert) -> Specif
     if is_program:
         half = (convert.compute_precision or DEFAULT_PRECISIONS[convert.to]) == "float16"
         arguments["compute_precision"] = ct.transform.FP16ComputePrecision(op_selector=keep.may_be_half) if half else ct.precision.FLOAT32
-    with warnings.catch_warnings(), loops_with_nodes_behind():
+    with warnings.catch_warnings(), convertible_loops():
         warnings.simplefilter("ignore")
         try:
             model = ct.convert([traced.function], **arguments)
@@ -130,9 +130,6 @@ def _failure(traced: Traced, error: Exception) -> ConversionFailed:
         return ConversionFailed("the model needs operations that its deployment target lacks", fix=fix)
     missing = unsupported_operations(traced.function)
     if not missing:
-        if isinstance(error, IndexError) and has_loops(traced.function):
-            why = "coremltools fails on a loop with an iteration limit, as recurrent layers in a SavedModel have"
-            return ConversionFailed("coremltools cannot convert a loop of the model", why=why, fix="convert the Keras file instead of the SavedModel")
         return ConversionFailed("coremltools cannot convert the model", why=first_line(error))
     lines = [f"{operation} ({len(nodes)}): {', '.join(nodes[:5])}{', ...' if len(nodes) > 5 else ''}" for operation, nodes in missing.items()]
     fix = "cut the graph before or behind them with `source.inputs` and `source.outputs`"

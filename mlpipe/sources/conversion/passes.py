@@ -1,4 +1,4 @@
-"""coremltools' pass pipeline, with what one of its passes gets wrong put right."""
+"""coremltools' pass pipeline, with what two of its passes get wrong put right."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from typing import Any
 import numpy as np
 
 _FUSE = "common::fuse_elementwise_to_batchnorm"
-_NAMESPACE, _NAME = "mlpipe", "fuse_elementwise_to_exact_batchnorm"
+_INVARIANTS = "common::loop_invariant_elimination"
+_NAMESPACE = "mlpipe"
+_REPLACED = {_FUSE: "fuse_elementwise_to_exact_batchnorm", _INVARIANTS: "true_loop_invariant_elimination"}
 
 
 def exact_pipeline() -> Any:
-    """Return coremltools' default pipeline, in which a multiplication and addition that becomes a batch_norm keeps its own value.
+    """Return coremltools' default pipeline with two passes replaced.
 
     `fuse_elementwise_to_batchnorm` writes x * gamma + beta as a batch_norm with variance 1 and its default epsilon of 1e-5, which divides gamma by
     sqrt(1 + 1e-5): every batch normalization that TensorFlow decomposes comes out 5e-6 too small, and eight of them in a row leave 96 dB.
+
+    `loop_invariant_elimination` takes a variable that each round sets to a value from outside of the loop for one that no round changes.
     """
     from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipeline
 
     _register()
     pipeline = PassPipeline()
-    place = pipeline.passes.index(_FUSE)
-    pipeline.remove_passes({_FUSE})
-    pipeline.insert_pass(place, f"{_NAMESPACE}::{_NAME}")
+    pipeline.passes = [f"{_NAMESPACE}::{_REPLACED[name]}" if name in _REPLACED else name for name in pipeline.passes]
     return pipeline
 
 
 def _register() -> None:
+    from coremltools.converters.mil.mil.passes.defs.cleanup.loop_invariant_elimination import loop_invariant_elimination
     from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
     from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
-    if f"{_NAMESPACE}::{_NAME}" in PASS_REGISTRY:
+    if f"{_NAMESPACE}::{_REPLACED[_FUSE]}" in PASS_REGISTRY:
         return
 
     class FuseExactly(AbstractGraphPass):  # type: ignore[misc]
@@ -45,7 +48,16 @@ def _register() -> None:
                     if id(op) not in before:
                         _undo_epsilon(op)
 
-    PASS_REGISTRY.add(_NAMESPACE, FuseExactly, override=False, name=_NAME)
+    class EliminateTrueInvariants(loop_invariant_elimination):  # type: ignore[misc]
+        """coremltools' pass, of variables that each round returns as it received them."""
+
+        @staticmethod
+        def _detect_loop_invariants(while_op: Any) -> list[int]:
+            body = while_op.blocks[1]
+            return [number for number, (given, made) in enumerate(zip(body.inputs, body.outputs, strict=True)) if given is made]
+
+    PASS_REGISTRY.add(_NAMESPACE, FuseExactly, override=False, name=_REPLACED[_FUSE])
+    PASS_REGISTRY.add(_NAMESPACE, EliminateTrueInvariants, override=False, name=_REPLACED[_INVARIANTS])
 
 
 def _batch_norms(block: Any) -> list[Any]:

@@ -89,10 +89,10 @@ class _WithoutIterationLimit:
 
 @contextmanager
 def _convertible_keras() -> Iterator[None]:
-    """Trace Keras without what coremltools 9.0 cannot convert.
+    """Trace Keras without what coremltools 9.0 cannot convert, or makes more of than there is.
 
-    The loops of LSTM, GRU and SimpleRNN have no iteration limit, at which it fails with an IndexError. The limit is the loop condition's own
-    (`time < steps`), so nothing changes. Loops that others write keep theirs, which may be all that ends them.
+    The loops of LSTM, GRU and SimpleRNN have no iteration limit, which would be counted beside their own condition (`time < steps`) and is the same.
+    Loops that others write keep theirs, which may be all that ends them.
     The sign of a number is found by comparison, not in its bits: argmax and argmin, which ask for it, no longer tell -0 from 0.
     """
     rnn: Any = importlib.import_module("keras.src.backend.tensorflow.rnn")  # `from ... import rnn` gives the function of that name

@@ -10,13 +10,6 @@ STRUCTURAL = frozenset(
 """Operations that coremltools rewrites or drops before it converts the rest."""
 
 
-def has_loops(function: Any) -> bool:
-    """Whether the function has a `tf.while_loop`."""
-    graph = function.graph.as_graph_def()
-    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
-    return any(node.op in ("While", "StatelessWhile") for node in nodes)
-
-
 def unsupported_operations(function: Any) -> dict[str, list[str]]:
     """Return operation -> the names of its nodes, after constants were folded; empty where every one has a counterpart."""
     from coremltools.converters.mil.frontend.tensorflow.tf_op_registry import _TF_OPS_REGISTRY

@@ -1,4 +1,4 @@
-"""Loops whose results go where coremltools would mistake or refuse them: two into one operation, one into the next loop."""
+"""Loops that coremltools mistakes or refuses: results that go into one operation or the next loop, iteration limits, variables set from outside."""
 
 from __future__ import annotations
 
@@ -42,20 +42,45 @@ def test_results_of_one_loop_in_one_operation_or_loop(
     tools.check(keras_file(model), feeds, to=to, minimum_deployment_target=target)
 
 
-def test_loops_in_a_row_inside_a_loop(tools: Any, tmp_path: Path) -> None:
-    def function(x: Any) -> Any:
-        def doubled(i: Any, left: Any, right: Any) -> Any:
-            return i + 1, left + right, right * 2.0
+def rows(i: Any, left: Any, right: Any) -> Any:
+    return i + 1, left + right, right * 2.0
 
-        def step(i: Any, left: Any, right: Any) -> Any:
-            _, left, right = tf.while_loop(lambda j, *_: j < 2, doubled, [0, left, right])
-            _, left, right = tf.while_loop(lambda j, *_: j < 3, doubled, [0, right, left])
-            return i + 1, left - 0.5 * right, right
 
-        _, left, right = tf.while_loop(lambda i, *_: i < 2, step, [0, x, x + 1.0])
-        return left / right
+def loops_in_a_row_inside_a_loop(x: Any) -> Any:
+    def step(i: Any, left: Any, right: Any) -> Any:
+        _, left, right = tf.while_loop(lambda j, *_: j < 2, rows, [0, left, right])
+        _, left, right = tf.while_loop(lambda j, *_: j < 3, rows, [0, right, left])
+        return i + 1, left - 0.5 * right, right
 
+    _, left, right = tf.while_loop(lambda i, *_: i < 2, step, [0, x, x + 1.0])
+    return left / right
+
+
+def ended_by_its_limit(x: Any) -> Any:
+    return tf.while_loop(lambda _: True, lambda value: (value * 2.0,), [x], maximum_iterations=5)[0]
+
+
+def ended_by_a_limit_that_is_computed(x: Any) -> Any:
+    limit = tf.cast(tf.reduce_sum(x), tf.int32)
+    return tf.while_loop(lambda value, _: value[0, 0] < 1e9, lambda value, end: (value * 2.0, end), [x, limit], maximum_iterations=limit)[0]
+
+
+def limit_that_is_not_reached(x: Any) -> Any:
+    return tf.while_loop(lambda value: tf.reduce_sum(value) < 20.0, lambda value: (value * 2.0,), [x], maximum_iterations=50)[0]
+
+
+def set_to_what_stands_outside(x: Any) -> Any:
+    """No round changes the second variable after the first has; the last sees both of its values."""
+    outside = x * 10.0
+    return tf.while_loop(lambda i, *_: i < 3, lambda i, value, total: (i + 1, outside, total + value), [0, x, x])[2]
+
+
+LOOPS = [loops_in_a_row_inside_a_loop, ended_by_its_limit, ended_by_a_limit_that_is_computed, limit_that_is_not_reached, set_to_what_stands_outside]
+
+
+@pytest.mark.parametrize("function", LOOPS, ids=lambda function: function.__name__)
+def test_loops_of_saved_models(function: Callable[[Any], Any], tools: Any, tmp_path: Path) -> None:
     module = tf.Module()
     module.serve = tf.function(lambda x: {"y": function(x)}, input_signature=[tf.TensorSpec((1, 3), tf.float32, name="x")])
     tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.serve)
-    tools.check(Source(tensorflow=str(tmp_path / "model")), {"x": np.asarray([[1.0, -2.0, 0.25]], np.float32)}, minimum_deployment_target="iOS15")
+    tools.check(Source(tensorflow=str(tmp_path / "model")), {"x": np.asarray([[1.0, 2.0, 0.25]], np.float32)}, minimum_deployment_target="iOS15")
