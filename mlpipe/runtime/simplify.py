@@ -11,6 +11,7 @@ import numpy as np
 from mlpipe.runtime.graph_walk import part_for, reads
 from mlpipe.runtime.onnx_graph import Graph, Node
 from mlpipe.runtime.precision import half_grid
+from mlpipe.runtime.recurrence import add_recurrence
 
 KEEPING_GRID = {"Abs", "Clip", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Max", "MaxPool", "Min", "Neg", "Pad"} | {
     *("Relu", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"),
@@ -56,6 +57,8 @@ class _Rewriting:
             self._renamed[node.outputs[0]] = source
             # The cast to float16 goes too, unless another reads what it gives.
             self._readers[source] += self._readers[node.outputs[0]] - (self._readers[node.inputs[0]] == 1)
+            return
+        if node.op == "Loop" and add_recurrence(self.graph, node):
             return
         node = self._as_clip(node) or self._as_pooling(node) or node
         if not self._transpose_after(node) and not self._round_after(node):
