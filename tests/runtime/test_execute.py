@@ -49,6 +49,22 @@ def test_subgraphs_see_the_values_around_them(flag, expected):
     assert values["y"].tolist() == expected
 
 
+def test_fresh_names_are_not_those_of_inputs():
+    graph = Graph()
+    taken = [graph.add_input(f"relu__{number}", np.float32, [1]) for number in range(3)]
+    inner = graph.subgraph()
+    assert {graph.name("relu"), inner.name("relu")}.isdisjoint(taken)
+
+
+def test_equal_nodes_have_equal_types_and_others_their_own():
+    graph = Graph()
+    x = graph.add_input("x", np.float32, [2, 3, 4])
+    for order in ([2, 0, 1], [0, 2, 1], [2, 0, 1]):
+        assert graph.shape(graph.add("Transpose", x, perm=order)) == tuple((2, 3, 4)[axis] for axis in order)
+    for sizes in ((4, 6), (-1, 3), (4, 6)):
+        assert graph.shape(graph.add("Reshape", x, graph.int64(*sizes))) == {(4, 6): (4, 6), (-1, 3): (8, 3)}[sizes]
+
+
 def test_types_are_known_while_the_graph_is_built():
     graph = Graph()
     x = graph.add_input("x", np.float32, ["batch", 3, 8, None])

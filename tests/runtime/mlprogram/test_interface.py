@@ -8,7 +8,9 @@ from PIL import Image
 
 from mlpipe.errors import InvalidInput, ModelFileInvalid, NotExecutable
 from mlpipe.model_files.protobuf import mil_pb2
-from mlpipe.runtime import load_model
+from mlpipe.model_files.read import read_model
+from mlpipe.runtime import Precision, load_model
+from mlpipe.runtime.model import lower
 
 RANDOM = np.random.default_rng(8)
 ARRAY_TYPES = {"float32": 65568, "float64": 65600, "int32": 131104, "int8": 131080, "float16": 65552}
@@ -245,6 +247,38 @@ def test_classifiers(build, mil, labels, dtype, probabilities) -> None:
     result = model.predict({"x": x})
     assert result.pop("best") == labels[1]
     assert list(result.values()) == ([dict(zip(labels, [0.5, 3.0, -2.0], strict=True))] if probabilities else [])
+    (scores,) = model.predict_arrays({"x": x}).values()
+    assert scores.tolist() == [0.5, 3.0, -2.0]
+
+
+def test_a_classifier_with_other_than_a_score_a_class_is_refused(build, mil) -> None:
+    def edit(spec):
+        function, block = program_of(spec)
+        function.inputs[0].type.tensorType.dimensions[1].constant.size = 4
+        spec.description.input[0].type.multiArrayType.shape[:] = [1, 4]
+        for operation in block.operations:
+            if operation.type == "mul":
+                operation.outputs[0].type.tensorType.dimensions[1].constant.size = 4
+
+    config = mil.ct.ClassifierConfig(["a", "b", "c"])
+    with pytest.raises(NotExecutable, match=r"classify .*3 classes for scores of shape \[1, 4\]"):
+        build(lambda mb, x: mb.mul(x=x, y=2.0, name="scores"), {"x": normal(1, 3)}, classifier_config=config, edit=edit)
+
+
+def test_weights_at_one_place_of_the_file_are_held_once(mil, tmp_path) -> None:
+    def edit(spec):
+        _, block = program_of(spec)
+        first, second = (operation.attributes["val"].blobFileValue for operation in block.operations if operation.attributes["val"].HasField("blobFileValue"))
+        second.offset = first.offset
+
+    weights = [normal(30, 30), normal(30, 30)]
+    path = mil.save(
+        lambda mb, x: mb.add(x=mb.matmul(x=x, y=weights[0]), y=mb.matmul(x=x, y=weights[1])), {"x": normal(2, 30)}, tmp_path / "m.mlpackage", edit=edit
+    )
+    lowered, _ = lower(read_model(path), Precision.FLOAT32)
+    assert [value.shape for value in lowered.graph.constants.values() if value.size > 1] == [(30, 30)]
+    x = normal(2, 30)
+    np.testing.assert_allclose(load_model(path).predict({"x": x})["out0"], 2 * x @ weights[0], rtol=1e-4, atol=1e-4)
 
 
 def test_a_program_whose_operator_set_is_not_among_its_blocks_is_refused(build) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from mlpipe.errors import InvalidInput, NotExecutable
 from mlpipe.runtime import load_model, open_model
+from mlpipe.runtime.features import Feature, Sizes
+from mlpipe.runtime.state import RuntimeState
 
 HALF = np.float16
 
@@ -126,6 +128,39 @@ def test_a_state_that_a_loop_changes(build, count) -> None:
         np.testing.assert_array_equal(results["out1"], value)
         np.testing.assert_array_equal(results["out2"], held)
         np.testing.assert_array_equal(state.read_state("s"), held)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_state_that_a_branch_inside_a_loop_changes(build, count) -> None:
+    def body(mb, s, x, count):
+        limit = mb.squeeze(x=count, axes=[0])
+
+        def inside(i):
+            held = mb.read_state(input=s)
+            mb.cond(
+                pred=mb.equal(x=mb.mod(x=i, y=2), y=0),
+                _true_fn=lambda: mb.coreml_update_state(state=s, value=mb.add(x=held, y=x)),
+                _false_fn=lambda: held,
+            )
+            return mb.add(x=i, y=1)
+
+        return mb.while_loop(_cond=lambda i: mb.less(x=i, y=limit), _body=inside, loop_vars=(np.int32(0),))
+
+    model = build(body, {"x": np.zeros(2, HALF), "count": np.zeros(1, np.int32)}, {"s": (2,)})
+    state, x = model.make_state(), np.asarray([1, -2], np.float32)
+    for calls in (1, 2):
+        model.predict({"x": x, "count": np.asarray([count])}, state=state)
+        np.testing.assert_array_equal(state.read_state("s"), x * calls * -(-count // 2))
+
+
+def test_states_of_every_type_are_copies() -> None:
+    for dtype in ("float32", "int32", "int8"):
+        state = RuntimeState([Feature("s", "state", dtype, Sizes((2,)))])
+        value = np.asarray([1, -2], dtype if dtype == "float32" else np.int32)
+        state.write_state("s", value)
+        value[:] = 5
+        assert state.read_state("s").tolist() == [1, -2]
+        assert state.read_state("s").dtype == dtype
 
 
 def test_a_stateful_model_wants_a_state_of_its_own(accumulator, mil, tmp_path) -> None:
