@@ -116,7 +116,7 @@ def test_pictures_go_out_as_they_came_in(pictures: Path, style: Path, tmp_path: 
     ("arrays", "code", "words"),
     [
         ({"x": ROWS[:0], "y": ROWS[:0], "n": ROWS[:0, :1]}, ExitCode.STEP_FAILED, "rows.npz has no samples"),
-        ({"x": ROWS}, ExitCode.STEP_FAILED, "has no array 'y'"),
+        ({"x": ROWS}, ExitCode.STEP_FAILED, "has no array 'y'\n  why: its arrays are x\n  fix: name the arrays as the inputs"),
         ({"x": ROWS, "y": ROWS[:2], "n": np.zeros((5, 1), np.int32)}, ExitCode.STEP_FAILED, "different numbers of samples (x 5, y 2, n 5)"),
         ({"x": ROWS[:, :2], "y": ROWS, "n": np.zeros((5, 1), np.int32)}, ExitCode.STEP_FAILED, "has samples of shape [2]"),
         ({"x": ROWS, "y": ROWS, "n": np.full((5, 1), 0.5)}, ExitCode.STEP_FAILED, "5 of 5 samples failed"),
@@ -144,3 +144,13 @@ def test_an_npz_cannot_hold_outputs_of_several_shapes(style: Path, tmp_path: Pat
     said = mlpipe("predict", style, "--samples", folder, "-o", tmp_path / "out.npz")
     assert (said.code, "'stylized' has different shapes" in said.err) == (ExitCode.RECIPE_WRONG, True)
     assert mlpipe("predict", style, "--samples", folder, "-o", tmp_path / "out.json").code is ExitCode.DONE
+
+
+def test_an_array_of_another_name_can_be_named(planes: Path, tmp_path: Path, mlpipe: Any) -> None:
+    np.savez(tmp_path / "rows.npz", images=np.zeros((2, 3, 4, 6), np.float32), labels=np.arange(2))
+    said = mlpipe("predict", planes, "--samples", tmp_path / "rows.npz")
+    place = f"{tmp_path / 'rows.npz'}:images"
+    assert (said.code, f"fix: name it: --samples {place}" in said.err) == (ExitCode.STEP_FAILED, True), said
+    found = mlpipe("predict", planes, "--samples", place, "-o", tmp_path / "out.npz", "--json").json
+    assert (found["written"], len(found["samples"]), found["failed"]) == (str(tmp_path / "out.npz"), 2, 0)
+    assert "written" not in mlpipe("predict", planes, "--samples", place, "--json").json
