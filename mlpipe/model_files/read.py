@@ -93,11 +93,18 @@ def _package_items(package: Path) -> tuple[Path, Path | None]:
         why = f"{type(error).__name__}: {error}"
         raise ModelFileInvalid("the manifest of the package is damaged", where=str(manifest), why=why) from error
     for item in (root, *others):
-        if not item.exists():
+        if not _is_there(item):
             raise ModelFileInvalid("the package is incomplete", where=str(package), why=f"its manifest names {item.relative_to(package)}, which is not there")
     if not root.is_file():
         raise ModelFileInvalid("the package is damaged", where=str(package), why=f"its root model {root.relative_to(package)} is not a file")
     return root, others[0] if others else None
+
+
+def _is_there(item: Path) -> bool:
+    try:
+        return item.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _item(package: Path, entry: Mapping[str, str]) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import InvalidInput, NotExecutable
+from mlpipe.runtime.fed_sizes import FedSizes
 from mlpipe.runtime.late_rounding import optimised_before_rounding
 from mlpipe.runtime.onnx_graph import Graph
 from mlpipe.runtime.ort import import_onnxruntime
@@ -35,6 +36,7 @@ class Executable:
         # The session reads the constants where they are, so they have to stay.
         self._constants = external
         self._session: Any = build(model, external, optimized_model, optimised=rounded is not None)
+        self._sizes = FedSizes(graph)
         self.inputs = tuple(graph.inputs)
         self.outputs = tuple(graph.outputs)
 
@@ -43,6 +45,7 @@ class Executable:
 
         Errors: InvalidInput where a kernel refuses the values, e.g. an index out of range.
         """
+        self._sizes.check(feeds)
         try:
             values = self._session.run(None, dict(feeds))
         except Exception as error:

@@ -23,6 +23,9 @@ LARGEST_BYTES = 1 << 28
 AMPLIFICATION = 64
 """How many times as large as the whole model a value may be: a file of a few bytes must not take all of the memory."""
 
+WINDOWED = ("AveragePool", "Conv", "ConvTranspose", "LpPool", "MaxPool")
+"""Operations whose kernels divide by the size of what they make: of nothing, the process would end."""
+
 INFERENCE_VALUES = 64
 """Constants up to this many elements are shown to shape inference: axes, shapes, pads, scales."""
 
@@ -139,6 +142,8 @@ class Graph:
     def check_size(self, shape: Sequence[Dim] | None, dtype: np.dtype[Any] | type) -> None:
         """Return nothing where a value of this shape is small enough for the model. Errors: UnsupportedLayerError."""
         sizes = [size for size in shape or () if isinstance(size, int)]
+        if min(sizes, default=0) < 0:
+            raise UnsupportedLayerError(f"a value cannot have the shape {list(shape or ())}")
         if (taken := math.prod(sizes) * np.dtype(dtype).itemsize) > self.largest_bytes:
             limit = f"and a model of this size may have values of {self.largest_bytes / 1e9:.1f} GB"
             raise UnsupportedLayerError(f"a value of the shape {list(shape or ())} would take {taken / 1e9:.1f} GB, {limit}")
@@ -186,6 +191,8 @@ class Graph:
         for output in outputs:
             if output in self.types:
                 self.check_size(self.types[output].shape, self.types[output].dtype)
+                if op in WINDOWED and 0 in (self.types[output].shape or ()):
+                    raise UnsupportedLayerError(f"nothing is left of its input: its result has the shape {list(self.types[output].shape or ())}")
         return outputs
 
     def cast(self, name: str, dtype: np.dtype[Any] | type) -> str:

@@ -46,7 +46,8 @@ class Mutator:
             return files
         spec = model_pb2().Model.FromString(files[MODEL])
         for _ in range(self.choose([1, 1, 1, 2, 4])):
-            self.choose(STRUCTURED)(self, spec)
+            if _operations(spec):  # nothing is left to damage where the program itself went
+                self.choose(STRUCTURED)(self, spec)
         files[MODEL] = spec.SerializeToString()
         return files
 
@@ -198,6 +199,8 @@ def _tensor_types(spec: Any) -> list[Any]:
 def _change_constant(mutator: Mutator, spec: Any) -> None:
     """Put other numbers into a constant: amounts, sizes, axes, strides, pads, indices."""
     small = [value for value in _values(spec) if value.WhichOneof("value") == "immediateValue" and value.immediateValue.WhichOneof("value") == "tensor"]
+    if not small:
+        return
     value = mutator.choose(small)
     which = value.immediateValue.tensor.WhichOneof("value")
     if which is None:
@@ -216,7 +219,7 @@ def _change_constant(mutator: Mutator, spec: Any) -> None:
 
 def _change_shape(mutator: Mutator, spec: Any) -> None:
     """Declare another shape or type."""
-    tensor = mutator.choose(_tensor_types(spec))
+    tensor = mutator.choose(_tensor_types(spec) or [model_pb2().Model().mlProgram.functions["main"].inputs.add().type.tensorType])
     kind = mutator.choose(["size", "size", "size", "rank", "add", "drop", "type", "unknown"])
     mutator.say(f"declared {kind} changed")
     if kind == "type":
@@ -255,6 +258,8 @@ def _rewire(mutator: Mutator, spec: Any) -> None:
     """Let an operation read another value: a later one, its own, one of another type, none."""
     names = [output.name for operation in _operations(spec) for output in operation.outputs]
     bindings = [message for message in _messages(spec) if message.DESCRIPTOR.name == "Binding" and message.WhichOneof("binding") == "name"]
+    if not bindings:
+        return
     binding = mutator.choose(bindings)
     name = mutator.choose([*names, "x", "nothing", ""])
     mutator.say(f"reads {name!r} instead of {binding.name!r}")
@@ -264,6 +269,8 @@ def _rewire(mutator: Mutator, spec: Any) -> None:
 def _rename(mutator: Mutator, spec: Any) -> None:
     """Give a value the name of another, or none."""
     outputs = [output for operation in _operations(spec) for output in operation.outputs]
+    if not outputs:
+        return
     output, other = mutator.choose(outputs), mutator.choose(outputs)
     name = mutator.choose([other.name, other.name, "", "x", "with blank", "é"])
     mutator.say(f"{output.name!r} renamed to {name!r}")

@@ -103,6 +103,8 @@ def _enlarged(build: Build, x: Tensor, factors: Sequence[float]) -> list[Size]:
 
 def _whole_factors(x: Tensor, targets: Sequence[Size]) -> list[int] | None:
     """Return how many times larger the last dimensions become, or None where that varies or is no whole number."""
+    if any(isinstance(target, int) and target < 1 for target in targets):
+        raise UnsupportedLayerError(f"an image cannot have the size {list(targets)}")
     pairs = list(zip(x.shape[x.rank - len(targets) :], targets, strict=True))
     whole = [target // size for size, target in pairs if isinstance(size, int) and isinstance(target, int) and target % size == 0]
     return whole if len(whole) == len(pairs) else None
