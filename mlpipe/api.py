@@ -59,18 +59,24 @@ def log(task: str, *, workspace: str | Path | None = None) -> Path:
 
 
 def load_model(
-    path: str | Path, *, precision: str = "float32", function_name: str | None = None, custom_layers: Mapping[str, Callable[..., Any]] | None = None
+    path: str | Path,
+    *,
+    precision: str = "float32",
+    function_name: str | None = None,
+    custom_layers: Mapping[str, Callable[..., Any]] | None = None,
+    prepack: bool = True,
 ) -> RuntimeModel:
     """Return a Core ML model (.mlmodel or .mlpackage) that predicts on this machine, on the portable runtime.
 
     `precision` is `float32`, or `float16` for results rounded after every op; `function_name` is one of several functions of an ML Program.
     `custom_layers` maps the names of classes that the app provides to functions that stand in for them: of a layer's input arrays, its parameters by
-    name and its `weights`; of a custom model's dictionary of inputs and its parameters.
+    name and its `weights`; of a custom model's dictionary of inputs and its parameters. Without `prepack` weights are held once: less memory, slower
+    predictions.
     Errors: ModelFileInvalid, NotExecutable, InvalidInput for a function that it does not have.
     """
     from mlpipe.runtime import load_model as load
 
-    return load(Path(path), precision=precision, function_name=function_name, custom_layers=custom_layers)
+    return load(Path(path), precision=precision, function_name=function_name, custom_layers=custom_layers, prepack=prepack)
 
 
 def predict(
