@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from math import prod
+from math import isclose, prod, sqrt
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class _Rewriting:
             return
         if node.op == "Loop" and add_recurrence(self.graph, node):
             return
-        node = self._as_clip(node) or self._as_pooling(node) or node
+        node = self._as_clip(node) or self._as_gelu(node) or self._as_pooling(node) or node
         if not self._transpose_after(node) and not self._round_after(node):
             self._keep(node)
 
@@ -116,6 +116,32 @@ class _Rewriting:
                 limits = (self.graph.constant(bound, np.float32) for bound in (-np.inf, -limit))
                 return replace(node, op="Clip", inputs=(source, *limits))
         return None
+
+    def _as_gelu(self, node: Node) -> Node | None:
+        """Return the GELU that x / 2 * (1 + erf(x / sqrt(2))) is, also where Keras writes erfc(-z) for 1 + erf(z)."""
+        for half, curve in (node.inputs, node.inputs[::-1]) if node.op == "Mul" else ():
+            source, factor = self._scaled(half)
+            total = self._alone(curve)
+            if factor != 0.5 or total is None or total.op not in ("Add", "Sub"):
+                continue
+            one, other = total.inputs if total.op == "Sub" or self._scalar(total.inputs[0]) == 1 else total.inputs[::-1]
+            erf = self._alone(other)
+            if self._scalar(one) != 1 or erf is None or erf.op != "Erf":
+                continue
+            argument, inner = self._scaled(erf.inputs[0])
+            if argument == source and isclose(inner if total.op == "Add" else -inner, sqrt(0.5), rel_tol=1e-6):
+                return replace(node, op="Gelu", inputs=(source,))
+        return None
+
+    def _scaled(self, name: str) -> tuple[str, float]:
+        """Return what a value is a multiple of, and the factor."""
+        factor = 1.0
+        while (node := self._alone(name)) is not None and node.op == "Mul":
+            scales = [self._scalar(given) for given in node.inputs]
+            if scales[0] is None and scales[1] is None:
+                break
+            factor, name = (factor * scales[0], node.inputs[1]) if scales[0] is not None else (factor * (scales[1] or 0.0), node.inputs[0])
+        return name, factor
 
     def _alone(self, name: str | None) -> Node | None:
         """Return the node that makes a value, where exactly one other reads it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -165,3 +166,36 @@ def test_clamps_go_before_transpositions_and_rounding_behind_both():
     expected = np.maximum(half_grid(PICTURE), 0).mean((2, 3))
     np.testing.assert_allclose(Executable(graph).run({"x": PICTURE})["y"], expected, rtol=1e-6)
     assert [node.op for node in simplified(graph).nodes] == ["Relu", "Cast", "Cast", "GlobalAveragePool", "Flatten"]
+
+
+def gelu(graph: Graph, *, complement: bool, inner: float = 0.5**0.5, half: float = 0.5, one: float = 1.0, precision: Precision = Precision.FLOAT32) -> str:
+    """Return x times half the error function, as Keras or others write it."""
+    scaled = graph.add("Mul", negative(graph, "x") if complement else "x", number(graph, inner))
+    erf = graph.add("Erf", round_to_half(graph, scaled, precision))
+    curve = graph.add("Sub", number(graph, one), erf) if complement else graph.add("Add", erf, number(graph, one))
+    return graph.add("Mul", graph.add("Mul", number(graph, half), "x"), curve)
+
+
+GELU_X = np.linspace(-6, 6, len(X), dtype=np.float32)
+
+
+@pytest.mark.parametrize("complement", [True, False])
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [({}, 1), ({"inner": 0.7}, 0), ({"half": 0.25}, 0), ({"one": 0.5}, 0), ({"inner": -(0.5**0.5)}, 0), ({"precision": Precision.FLOAT16}, 0)],
+)
+def test_a_gelu_is_one_operation(graph, complement, options, left):
+    graph.outputs["y"] = gelu(graph, complement=complement, **options)
+    inner, half, one = (options.get(name, usual) for name, usual in (("inner", 0.5**0.5), ("half", 0.5), ("one", 1.0)))
+    argument = GELU_X.astype(np.float64) * inner
+    if "precision" in options:
+        argument = half_grid(GELU_X * np.float32(inner))
+    curve = np.asarray([math.erf(value) for value in argument])
+    np.testing.assert_allclose(Executable(graph).run({"x": GELU_X})["y"], GELU_X * half * (one + curve), rtol=1e-5, atol=1e-6)
+    assert ops(simplified(graph))["Gelu"] == left
+
+
+def test_a_gelu_whose_inside_is_shown_stays(graph):
+    graph.outputs["y"] = gelu(graph, complement=False)
+    graph.outputs["inside"] = next(node.outputs[0] for node in graph.nodes if node.op == "Erf")
+    assert ops(simplified(graph))["Gelu"] == 0
