@@ -11,6 +11,7 @@ from mlpipe.runtime import Precision, load_model
 from mlpipe.runtime.execute import Executable
 from mlpipe.runtime.model import lower
 
+RANDOM = np.random.default_rng(14)
 X = np.asarray([1.5, -2.0, 0.25], np.float32)
 
 
@@ -227,6 +228,61 @@ def test_loops_inside_a_loop_inside_a_cond(run, sign, count) -> None:
         for _ in range(i):
             expected = expected @ np.arange(9, dtype=np.float32).reshape(3, 3) + x
     np.testing.assert_allclose(run(body, {"x": x, "count": count_of(count)})[0], expected, rtol=1e-6)
+
+
+def test_compressed_weights_inside_blocks(run) -> None:
+    levels, scale = RANDOM.integers(-128, 128, (3, 200)).astype(np.int8), np.float32(0.01)
+
+    def body(mb, x):
+        def step(i, value):
+            weight = mb.constexpr_affine_dequantize(quantized_data=levels, zero_point=np.int8(3), scale=scale, axis=np.int32(0))
+            wide = mb.matmul(x=mb.expand_dims(x=value, axes=[0]), y=weight)
+            narrow = mb.squeeze(x=mb.matmul(x=wide, y=weight, transpose_y=True), axes=[0])
+            return mb.add(x=i, y=1), mb.mul(x=narrow, y=np.float32(0.01))
+
+        return mb.while_loop(_cond=lambda i, _: mb.less(x=i, y=3), _body=step, loop_vars=(np.int32(0), x))[1]
+
+    weight = (levels.astype(np.float64) - 3) * 0.01
+    expected = X.astype(np.float64)
+    for _ in range(3):
+        expected = expected @ weight @ weight.T * 0.01
+    np.testing.assert_allclose(run(body, {"x": X})[0], expected, rtol=1e-4)
+
+
+def test_recurrent_layers_inside_blocks(mil, run) -> None:
+    """An LSTM of a varying number of steps, called in every round and in one branch, each time with the states of the last."""
+    w, r = (RANDOM.standard_normal((8, size)).astype(np.float32) for size in (3, 2))
+    steps = RANDOM.standard_normal((4, 1, 3)).astype(np.float32)
+    options = {"shapes": {"x": (mil.symbol(), 1, 3)}, "inputs": [mil.ct.TensorType("x", shape=(mil.ct.RangeDim(1, 8), 1, 3))]}
+
+    def layer(mb, x, h, c):
+        return mb.lstm(x=x, initial_h=h, initial_c=c, weight_ih=w, weight_hh=r)[1:]
+
+    def body(mb, x):
+        zeros = np.zeros((1, 2), np.float32)
+
+        def step(i, h, c):
+            even = mb.equal(x=mb.mod(x=i, y=2), y=0)
+            h, c = mb.cond(pred=even, _true_fn=lambda: layer(mb, x, h, c), _false_fn=lambda: (mb.mul(x=h, y=2.0), c))
+            return mb.add(x=i, y=1), h, c
+
+        _, h, c = mb.while_loop(_cond=lambda i, *_: mb.less(x=i, y=3), _body=step, loop_vars=(np.int32(0), zeros, zeros))
+        return h, c
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    h, c = np.zeros((1, 2)), np.zeros((1, 2))
+    for number in range(3):
+        if number == 1:
+            h = 2 * h
+            continue
+        for each in steps:
+            i, f, o, z = np.split(each @ w.T + h @ r.T, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(z)
+            h = sigmoid(o) * np.tanh(c)
+    for result, value in zip(run(body, {"x": steps}, **options), (h, c), strict=True):
+        np.testing.assert_allclose(result, value, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
