@@ -82,7 +82,7 @@ def export_onnx(model: Path, output: Path, *, precision: str = "float32", functi
 
 def _lowered(file: ModelFile, precision: Precision, function_name: str | None) -> Lowered:
     if file.kind not in ("mlprogram", "neuralnetwork"):
-        why = "pipelines and classic models are computed by their formulas, not by a graph"
+        why = "pipelines are run stage by stage, and classic models by their formulas: neither is one graph"
         raise NotExecutable(f"a model of the kind {file.kind} cannot be exported to ONNX", where=str(file.path), why=why)
     lowered, missing = lower(file, precision, function_name)
     if missing or lowered is None:
