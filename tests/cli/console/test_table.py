@@ -31,6 +31,7 @@ def variant(size: int, ratio: float | None, verdict: str, metrics: dict[str, Any
         "gates": gates,
         "samples": samples,
         "not_computed": {},
+        "overflows": [],
         "weights": None,
     }
 
