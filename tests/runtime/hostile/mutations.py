@@ -48,7 +48,7 @@ class Mutator:
         for _ in range(self.choose([1, 1, 1, 2, 4])):
             if _operations(spec):  # nothing is left to damage where the program itself went
                 self.choose(STRUCTURED)(self, spec)
-        files[MODEL] = spec.SerializeToString()
+        files[MODEL] = spec.SerializeToString(deterministic=True)
         return files
 
     def _truncate(self, files: Files) -> None:
@@ -110,7 +110,8 @@ def _messages(message: Any) -> Iterator[Any]:
         if field.message_type is None:
             continue
         if _is_map(field):
-            values = value.values() if field.message_type.fields_by_name["value"].message_type is not None else ()
+            held = field.message_type.fields_by_name["value"].message_type is not None
+            values = [value[key] for key in sorted(value)] if held else []  # maps have another order in every process
         else:
             values = value if field.is_repeated else [value]
         for inner in values:
@@ -132,9 +133,9 @@ def _change_anything(mutator: Mutator, spec: Any) -> None:
     mutator.say(f"{message.DESCRIPTOR.name}.{field.name} changed")
     if _is_map(field):
         if value:
-            key = mutator.choose(value)
+            key = mutator.choose(sorted(value))
             if mutator.random.random() < 0.5 and field.message_type.fields_by_name["value"].message_type is not None:
-                value[mutator.choose(["other", *value])].CopyFrom(value[key])
+                value[mutator.choose(["other", *sorted(value)])].CopyFrom(value[key])
             else:
                 del value[key]
     elif field.is_repeated:

@@ -117,6 +117,20 @@ def flexible(mb: Any, x: Any) -> Any:
     return mb.reshape(x=y, shape=sizes), mb.reduce_argmax(x=y, axis=1), mb.non_zero(x=y)
 
 
+def remembering(mb: Any, held: Any, x: Any) -> Any:
+    """A state that is read, changed and read again, in float16."""
+    before = mb.read_state(input=held)
+    after = mb.coreml_update_state(state=held, value=mb.add(x=before, y=mb.cast(x=x, dtype="fp16")))
+    return mb.concat(values=[before, after, mb.read_state(input=held)], axis=0)
+
+
+def photo(mb: Any, x: Any) -> Any:
+    """A picture in colours, in float16."""
+    kernel = RANDOM.standard_normal((8, 3, 3, 3)).astype(np.float16)
+    y = mb.clip(x=mb.conv(x=mb.cast(x=x, dtype="fp16"), weight=kernel, pad_type="same"), alpha=np.float16(0), beta=np.float16(6))
+    return mb.reduce_max(x=mb.l2_norm(x=y, epsilon=np.float16(1e-3)), axes=[2, 3])
+
+
 PROGRAMS: dict[str, tuple[Any, np.ndarray, dict[str, Any]]] = {
     "classifier": (classifier, IMAGE, {"opset": "iOS16"}),
     "recurrent": (recurrent, STEPS, {"opset": "iOS16"}),
@@ -126,6 +140,8 @@ PROGRAMS: dict[str, tuple[Any, np.ndarray, dict[str, Any]]] = {
     "compressed": (compressed, ROWS, {"opset": "iOS16"}),
     "grouped": (grouped, ROWS, {"opset": "iOS18"}),
     "flexible": (flexible, ROWS, {"opset": "iOS17"}),
+    "remembering": (remembering, ROWS, {"opset": "iOS18", "states": {"held": (4, 6)}}),
+    "photo": (photo, IMAGE, {"opset": "iOS16"}),
 }
 """Name -> the program, what it is fed as `x`, and how it is built."""
 
@@ -140,5 +156,7 @@ def save_all(mil: Any, folder: Path) -> None:
             rows = mil.symbol()
             keywords["shapes"] = {"x": (rows, fed.shape[1])}
             keywords["inputs"] = [mil.ct.TensorType(name="x", shape=(mil.ct.RangeDim(1, 50, default=4), fed.shape[1]))]
+        if name == "photo":
+            keywords["inputs"] = [mil.ct.ImageType("x", shape=fed.shape, color_layout="BGR", scale=0.5, bias=[1, 2, 3])]
         mil.save(body, {"x": fed}, folder / f"{name}.mlpackage", **keywords)
-        np.save(folder / f"{name}.npy", fed)
+        np.save(folder / f"{name}.npy", np.full((*fed.shape[2:], 3), 7, np.uint8) if name == "photo" else fed)

@@ -37,7 +37,8 @@ def main() -> None:
     feeds = {name: np.load(packages / f"{name}.npy") for name in bases}
     names = sorted(bases)
     for name in names:  # everything is imported, and every kernel built once, before the limit is set
-        load_model(packages / f"{name}.mlpackage").predict({"x": feeds[name]})
+        model = load_model(packages / f"{name}.mlpackage")
+        model.predict({"x": feeds[name]}, state=model.make_state() if model.states else None)
     if sys.platform == "linux":
         limit = _virtual_bytes() + (megabytes << 20)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -78,7 +79,7 @@ def _run(files: dict[str, bytes], fed: np.ndarray, precision: str) -> dict[str, 
             path.write_bytes(data)
         (folder / "Data" / "com.apple.CoreML" / "weights").mkdir(exist_ok=True)  # there, though empty, in packages without large constants
         model = load_model(folder, precision=precision)
-        model.predict({feature.name: fed for feature in model.inputs})
+        model.predict({feature.name: fed for feature in model.inputs}, state=model.make_state() if model.states else None)
     except MlpipeError as error:
         text = str(error)
         # Kernels that fail for want of memory were let go too far.

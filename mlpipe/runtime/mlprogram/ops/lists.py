@@ -20,12 +20,15 @@ def make_list(build: Build, elem_shape: tuple[str, ...] = (), init_length: Tenso
     if dtype not in STORAGE:
         raise UnsupportedLayerError(f"a list of {dtype} is not supported")
     sizes = [int(size) if size.isdigit() else None for size in elem_shape]
-    length = build.int64(1) if init_length is None else build.add("Reshape", build.indices(init_length), build.int64(1))
-    shape = build.add("Concat", length, build.int64(*(size or 0 for size in sizes)), axis=0)
+    known = np.asarray(1) if init_length is None else init_length.value
+    if known is not None or init_length is None:
+        shape = build.int64(int(np.reshape(known, -1)[0]), *(size or 0 for size in sizes))
+    else:
+        length = build.add("Reshape", build.indices(init_length), build.int64(1))
+        shape = build.add("Concat", length, build.int64(*(size or 0 for size in sizes)), axis=0)
     made = build.add("Expand", build.graph.constant(0, STORAGE[dtype]), shape)
     first: Dim = None
     if not dynamic_length:
-        known = np.asarray(1) if init_length is None else init_length.value
         first = build.graph.name("length") if known is None else int(known.reshape(-1)[0])
     return build.graph.set_type(made, STORAGE[dtype], (first, *sizes))
 
