@@ -54,6 +54,27 @@ def test_each_function_has_an_interface_and_results_of_its_own(several) -> None:
         np.testing.assert_allclose(state.read_state("kept"), y.sum(axis=0), atol=2e-2)
 
 
+def test_functions_with_the_same_states_share_one(mil, tmp_path) -> None:
+    def step(factor):
+        return lambda mb, kept, x: mb.coreml_update_state(state=kept, value=mb.add(x=mb.read_state(input=kept), y=mb.mul(x=x, y=np.float16(factor))))
+
+    x = np.asarray([1, 2], np.float16)
+    functions = mil.ct.utils.MultiFunctionDescriptor()
+    for name, factor in (("prefill", 1), ("extend", 10)):
+        mil.save(step(factor), {"x": x}, tmp_path / f"{name}.mlpackage", opset="iOS18", states={"kept": (2,)})
+        functions.add_function(str(tmp_path / f"{name}.mlpackage"), "main", name)
+    functions.default_function_name = "prefill"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        mil.ct.utils.save_multifunction(functions, str(tmp_path / "both.mlpackage"))
+        gc.collect()
+    prefill, extend = (load_model(tmp_path / "both.mlpackage", function_name=name) for name in ("prefill", "extend"))
+    state = prefill.make_state()
+    prefill.predict({"x": x}, state=state)
+    np.testing.assert_array_equal(extend.predict({"x": x}, state=state)["out0"], 11 * x)
+    np.testing.assert_array_equal(prefill.predict({"x": x}, state=state)["out0"], 12 * x)
+
+
 def test_the_file_holds_the_shared_weight_once(several) -> None:
     size = sum(file.stat().st_size for file in several.rglob("weight.bin"))
     assert WEIGHT.nbytes < size < 1.5 * WEIGHT.nbytes
