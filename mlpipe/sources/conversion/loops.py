@@ -1,7 +1,8 @@
-"""TensorFlow loops as coremltools 9.0 reads them without mistake.
+"""TensorFlow's loops and branches as coremltools 9.0 reads them without mistake.
 
-Every result of a loop has a node of its own: where one operation takes several results of a loop, coremltools takes the first of them for each, and
-where that operation is another loop, it fails. (TensorFlow puts an Identity behind every result; its optimizer, which coremltools runs, removes it.)
+Every result has a node of its own: where one operation takes several results of a loop or a branch, coremltools takes the first of them for each, where
+that operation is another loop, it fails, and inside functions it does not find results that are written with the number 0. (TensorFlow puts an Identity
+behind every result; its optimizer, which coremltools runs, removes it.)
 
 The limit of a loop's iterations stays. The first two variables of a loop count its rounds and hold its limit; coremltools drops them, which is right
 where the condition does not ask for them. Where it does, as in recurrent layers of a SavedModel, they are preceded by two that may be dropped.
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 LOOPS = ("While", "StatelessWhile")
+BRANCHES = ("If", "StatelessIf")
 
 
 @contextmanager
@@ -41,27 +43,28 @@ def convertible_loops() -> Iterator[None]:
 
 
 def separate_results(graph: dict[str, Any]) -> None:
-    """Put an Identity behind every result of a loop that something uses, in coremltools' graph of one function."""
+    """Put an Identity behind every result of a loop or a branch that something uses, in coremltools' graph of one function."""
     for node in list(graph.values()):
         if node.original_node is None:
             continue
-        # `loop` is its first result and `loop:1` the next; the names in `inputs` have lost the number.
+        # `loop` or `loop:0` is its first result and `loop:1` the next; the names in `inputs` have lost the number.
         given = [name for name in node.original_node.input if not name.startswith("^")]
         for place, result in enumerate(given):
-            loop = graph.get(result.partition(":")[0])
-            if loop is not None and loop.op in LOOPS and node.inputs[place] == loop.name:
-                identity = _identity(graph, loop, result)
+            name, _, number = result.partition(":")
+            source = graph.get(name)
+            if source is not None and source.op in LOOPS + BRANCHES and node.inputs[place] == name:
+                identity = _identity(graph, source, int(number or 0))
                 node.inputs[place] = identity.name
                 identity.outputs.append(node.name)
-                loop.outputs.remove(node.name)
+                source.outputs.remove(node.name)
 
 
-def _identity(graph: dict[str, Any], loop: Any, result: str) -> Any:
-    name = f"{loop.name}/result_{result.partition(':')[2] or 0}"
+def _identity(graph: dict[str, Any], source: Any, number: int) -> Any:
+    name = f"{source.name}/result_{number}"
     if name not in graph:
-        identity = _node(graph, name, "Identity", [result])
-        identity.inputs = [loop.name]
-        loop.outputs.append(name)
+        identity = _node(graph, name, "Identity", [f"{source.name}:{number}" if number else source.name])
+        identity.inputs = [source.name]
+        source.outputs.append(name)
     return graph[name]
 
 

@@ -1,4 +1,4 @@
-"""Loops that coremltools mistakes or refuses: results that go into one operation or the next loop, iteration limits, variables set from outside."""
+"""Loops and branches that coremltools mistakes or refuses: results in one operation or the next loop, limits, variables set from outside, branches in both."""
 
 from __future__ import annotations
 
@@ -75,7 +75,25 @@ def set_to_what_stands_outside(x: Any) -> Any:
     return tf.while_loop(lambda i, *_: i < 3, lambda i, value, total: (i + 1, outside, total + value), [0, x, x])[2]
 
 
-LOOPS = [loops_in_a_row_inside_a_loop, ended_by_its_limit, ended_by_a_limit_that_is_computed, limit_that_is_not_reached, set_to_what_stands_outside]
+def branches_in_branches_and_loops(x: Any) -> Any:
+    def step(i: Any, left: Any, right: Any) -> Any:
+        left, right = tf.cond(tf.reduce_sum(left) > 10.0, lambda: (left - right, right * 2.0), lambda: (left + right, right))
+        return i + 1, left, right
+
+    def looped() -> Any:
+        return tf.while_loop(lambda i, *_: i < 3, step, [0, x, x + 1.0])[1]
+
+    return tf.cond(tf.reduce_sum(x) < 0.0, lambda: x * 2.0, lambda: tf.cond(x[0, 1] > 1.0, looped, lambda: x))
+
+
+LOOPS = [
+    branches_in_branches_and_loops,
+    loops_in_a_row_inside_a_loop,
+    ended_by_its_limit,
+    ended_by_a_limit_that_is_computed,
+    limit_that_is_not_reached,
+    set_to_what_stands_outside,
+]
 
 
 @pytest.mark.parametrize("function", LOOPS, ids=lambda function: function.__name__)
