@@ -19,7 +19,7 @@ OPSET = 21
 Dim = int | str | None
 """A size: a number, a name that stands for the same number wherever it occurs, or unknown."""
 
-LARGEST_BYTES = 1 << 28
+LARGEST_BYTES = 1 << 27
 AMPLIFICATION = 64
 """How many times as large as the whole model a value may be: a file of a few bytes must not take all of the memory."""
 

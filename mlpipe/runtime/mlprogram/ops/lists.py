@@ -21,9 +21,10 @@ def make_list(build: Build, elem_shape: tuple[str, ...] = (), init_length: Tenso
         raise UnsupportedLayerError(f"a list of {dtype} is not supported")
     sizes = [int(size) if size.isdigit() else None for size in elem_shape]
     known = np.asarray(1) if init_length is None else init_length.value
-    if known is not None or init_length is None:
-        shape = build.int64(int(np.reshape(known, -1)[0]), *(size or 0 for size in sizes))
+    if known is not None:
+        shape = build.int64(int(known.reshape(-1)[0]), *(size or 0 for size in sizes))
     else:
+        assert init_length is not None
         length = build.add("Reshape", build.indices(init_length), build.int64(1))
         shape = build.add("Concat", length, build.int64(*(size or 0 for size in sizes)), axis=0)
     made = build.add("Expand", build.graph.constant(0, STORAGE[dtype]), shape)
