@@ -45,10 +45,13 @@ def l2_norm(build: Build, x: Tensor, epsilon: float = 1e-6) -> str:
 def local_response_norm(build: Build, x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> str:
     """Return x / (k + alpha / size * (sum of squares over `size` neighbouring channels)) ** beta.
 
-    Of an even number of neighbours, one more lies before the channel than after it.
-    Source: the values in coremltools' own test of this operation, which are PyTorch's.
+    Of an even number of neighbours, one more lies before the channel than after it, as in PyTorch. The channels are the third dimension from behind,
+    whatever lies before them.
+    Source: the values of rank 3 in coremltools' own test of this operation; LRNLayerParams in NeuralNetwork.proto.
     """
-    squares = build.add("Unsqueeze", build.add("Mul", x, x), build.int64(1))
+    squares = build.add("Mul", x, x)
+    if x.rank < 5:
+        squares = build.add("Unsqueeze", squares, build.int64(*range(5 - x.rank)))
     plane = build.add("Reshape", squares, build.int64(0, 0, 0, -1))
     means = build.add("AveragePool", plane, kernel_shape=[size, 1], pads=[size // 2, 0, (size - 1) // 2, 0], count_include_pad=1)
     base = build.add("Add", build.add("Mul", means, build.floats(alpha)), build.floats(k))

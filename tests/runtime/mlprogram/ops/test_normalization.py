@@ -67,12 +67,20 @@ def test_l2_norm(mil, run, x) -> None:
         np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(2, 6, 4), (2, 6, 3, 3), (1, 6, 2, 3, 2)], ids=["3d", "4d", "5d"])
+@pytest.mark.parametrize("shape", [(6, 2, 4), (2, 6, 3, 3), (1, 3, 6, 2, 4)], ids=["3d", "4d", "5d"])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 13])
 def test_local_response_norm(run, size, shape) -> None:
-    """Of an even number of neighbours the odd one lies before the channel, as in PyTorch and in coremltools' own test."""
+    """Of an even number of neighbours the odd one lies before the channel, as in PyTorch."""
     x = RANDOM.standard_normal(shape).astype(np.float32)
     (result,) = run(lambda mb, x: mb.local_response_norm(x=x, size=size, alpha=0.4, beta=0.6, k=1.5), {"x": x})
-    padded = np.pad(x.astype(np.float64) ** 2, [(0, 0), (size // 2, (size - 1) // 2), *[(0, 0)] * (x.ndim - 2)])
-    total = sum(padded[:, offset : offset + 6] for offset in range(size))
+    padded = np.pad(x.astype(np.float64) ** 2, [*[(0, 0)] * (x.ndim - 3), (size // 2, (size - 1) // 2), (0, 0), (0, 0)])
+    total = sum(padded[..., offset : offset + 6, :, :] for offset in range(size))
     np.testing.assert_allclose(result, x / (1.5 + 0.4 / size * total) ** 0.6, rtol=1e-5)
+
+
+def test_local_response_norm_of_rank_3_in_coremltools_own_words(run) -> None:
+    """The values of its test: the first of three dimensions holds the channels, here a single one."""
+    x = np.array([[[1.0, -7.0], [5.0, -6.0], [-3.0, -5.0]]], np.float32)
+    (result,) = run(lambda mb, x: mb.local_response_norm(x=x, size=2), {"x": x})
+    expected = [[[0.99996257, -6.98716545], [4.99531746, -5.99191284], [-2.99898791, -4.99531746]]]
+    np.testing.assert_allclose(result, np.array(expected), rtol=1e-6)
