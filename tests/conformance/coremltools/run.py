@@ -40,6 +40,8 @@ ENVIRONMENT = {
 SECONDS_A_TEST = 180
 PASSED_OR_FAILED = (0, 1, 5)
 """pytest's exit codes of a session that reached its end; 5 is an empty shard, 1 may also be a module that cannot be imported."""
+NOT_STARTED = (2, 3, 4)
+"""Interrupted, an error inside pytest or in its arguments: not what a test can do, and not to be tried again."""
 ATTEMPTS = 20
 """A test that takes its process down is counted, and the shard goes on behind it."""
 
@@ -73,6 +75,8 @@ def run_shard(
             ended = subprocess.run([*command, *again, "--pyargs", target], env=os.environ | ENVIRONMENT, stdout=log, stderr=log, check=False)
             if ended.returncode in PASSED_OR_FAILED:
                 return
+            if ended.returncode in NOT_STARTED:
+                break
     raise RuntimeError(f"shard {shard} of {target} did not end: see {results.with_suffix('.log')}")
 
 

@@ -51,6 +51,7 @@ def _suite(files: list[Path]) -> dict[str, Any]:
         "predicting": len(predicting),
         "outcomes": dict(sorted(Counter(result["outcome"] for result in counted.values()).items())),
         "float16_tolerance": sum("float16_tolerance" in result for result in counted.values()),
+        "wrong_literals": sorted(name for name, result in counted.items() if "wrong_literal" in result),
         "far_in_float16": sorted(name for name, result in counted.items() if "far_in_float16" in result),
         "not_runnable": dict(sorted(Counter(filter(None, map(not_runnable, results.values()))).items())),
         "failures": failures,
@@ -103,6 +104,8 @@ def markdown(results: dict[str, Any]) -> str:
         lines.append(
             f"- `{name}`: {held}; {len(suite['far_in_float16'])} tests of the float16 backend pass and are farther than four steps from what they expect."
         )
+    off = sum(len(suite["wrong_literals"]) for suite in results["suites"].values())
+    lines += ["", f"Tests whose own numbers are wrong, see `wrong_literals.yaml`: {off}, all within the deviation that stands there."]
     lines += ["", "### Every failure", ""]
     lines += _failures(results) or ["None."]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -71,3 +71,26 @@ def test_a_wrong_output_is_never_explained_away(part: Callable[[str], ModuleType
         "other::e": {"outcome": "passed with a prediction", "reason": "", "predict_calls": 1},
     }
     assert [line.split(": ")[1] for line in known.unexplained(failures)] == ["suite::a", "other::d"]
+
+
+CROP = "converters.mil.mil.ops.tests.iOS16.test_image_resizing::TestCropResize::test_builder_to_backend_ios16[pad_value=0.0]"
+
+
+@pytest.mark.parametrize(("name", "off", "passes"), [(CROP, 0.001, True), (CROP, 0.002, False), ("another::test", 0.001, False)])
+def test_a_test_whose_numbers_are_wrong_is_held_to_how_far_they_are(part: Callable[[str], ModuleType], name: str, off: float, passes: bool) -> None:
+    record = part("oracle.record").RECORD
+    record.clear(name)
+
+    def compare(mlmodel, atol=1e-4, rtol=1e-5, dtype="fp32", state=None):
+        assert (mlmodel, dtype, state) == (model, "fp32", None)
+        assert off <= atol + rtol
+
+    # A specification without a program holds no float16.
+    model = SimpleNamespace(get_spec=lambda: SimpleNamespace(WhichOneof=str))
+    changed = part("oracle.tolerance").with_float16_tolerance(compare)
+    if passes:
+        changed(model)
+    else:
+        with pytest.raises(AssertionError):
+            changed(model)
+    assert record.wrong_literal is passes

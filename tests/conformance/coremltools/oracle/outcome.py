@@ -29,6 +29,7 @@ def outcome_of(reports: Sequence[Any], record: Record) -> dict[str, Any]:
         reason = record.refusals[0]
     seconds = round(sum(report.duration for report in reports), 2)
     notes: dict[str, Any] = {"float16_tolerance": True} if record.float16_tolerance else {}
+    notes |= {"wrong_literal": True} if record.wrong_literal else {}
     notes |= {"far_in_float16": " ".join(record.far_in_float16.split())[:LONGEST]} if record.far_in_float16 else {}
     return {"outcome": outcome, "reason": reason[:LONGEST], "where": where, "predict_calls": record.calls, "seconds": seconds} | notes
 

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from oracle import no_network, numpy_names, pretend_macos
+from oracle.absent import hide
 from oracle.identity import backend_name, in_shard, readable, sample, seed, test_id, without_addresses
 from oracle.outcome import FAILURES, outcome_of
 from oracle.record import RECORD
@@ -43,8 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     RECORD.precision = config.getoption("--precision")
-    for package in config.getoption("--without"):
-        sys.modules[package] = None  # type: ignore[assignment] # what import takes for absent
+    hide(config.getoption("--without"))
     config.pluginmanager.register(_Results(config.getoption("--results"), retry=config.getoption("--retry")), "mlpipe-results")
 
 
@@ -101,9 +101,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def _seed(number: int) -> None:
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002 - the suite draws from numpy's global generator
-    if sys.modules.get("torch"):
+    if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(number)
-    if sys.modules.get("tensorflow"):
+    if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(number)
 
 
@@ -127,7 +127,7 @@ class _Results:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         name = test_id(item)
         self._write({"test": name, "started": True})
-        RECORD.clear()
+        RECORD.clear(name)
         self._reports = []
         yield
         self._write({"test": name, "backend": backend_name(item), **outcome_of(self._reports, RECORD)})
@@ -141,4 +141,4 @@ class _Results:
             return
         outcome = "not collected"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().splitlines()[-1]
-        self._write({"test": name, "backend": "all", "outcome": outcome, "reason": str(reason)})
+        self._write({"test": name, "backend": "all", "outcome": outcome, "reason": str(reason), "predict_calls": 0})

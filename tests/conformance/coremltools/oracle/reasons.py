@@ -15,6 +15,7 @@ NOT_RUNNABLE: tuple[tuple[str, str], ...] = (
     (r"Skip all tests on Apple Intel Macs|xcodebuild not available|\.mlmodelc/model\.mil", APPLE),
     (r"time\.time", "times coremltools with a stop-watch"),
     (NO_NETWORK, "downloads something"),
+    (r"Conversion for TF op '\w+' not implemented", "coremltools does not convert what today's TensorFlow builds"),
     (r"TensorFlow 1\.x not found|Test (only )?for TF ?1|only (supported|works) (in|with) TF ?1", "needs TensorFlow 1"),
     (r"PyTorch not found|Torch not found|could not import 'torch'|No module named 'torch", "needs PyTorch"),
     (r"could not import '(\w+)'|No module named '(\w+)", "needs a package that is not installed"),
@@ -24,6 +25,6 @@ NOT_RUNNABLE: tuple[tuple[str, str], ...] = (
 
 def not_runnable(result: dict[str, Any]) -> str | None:
     """Return what a test that did not predict needs, None where the test is to be counted."""
-    if result["predict_calls"] or result["outcome"] not in ("failed", "skipped", "not collected"):
+    if result.get("predict_calls") or result["outcome"] not in ("failed", "skipped", "not collected"):
         return None
     return next((why for pattern, why in NOT_RUNNABLE if re.search(pattern, result["reason"])), None)

@@ -11,6 +11,7 @@ class Record:
     """The notes of the running test; `clear` starts the next one."""
 
     precision: str = "float32"
+    test: str = ""
     calls: int = 0
     predictions: int = 0
     missing: list[str] = field(default_factory=list)
@@ -26,8 +27,12 @@ class Record:
     far_in_float16: str = ""
     """How a float16 program differs by more than that from what the test expects, though it passes."""
 
-    def clear(self) -> None:
-        """Forget the last test."""
+    wrong_literal: bool = False
+    """Whether the test passed with the deviation that `wrong_literals.yaml` allows it."""
+
+    def clear(self, test: str) -> None:
+        """Forget the last test and begin another."""
+        self.test, self.wrong_literal = test, False
         self.float16_tolerance, self.far_in_float16 = False, ""
         self.calls = self.predictions = 0
         self.missing, self.refusals, self.crashes = [], [], []
