@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -80,11 +80,11 @@ class Graph:
         """Return an empty graph for the body of an If, Loop or Scan of this one: it sees this one's values, and its names are unique in both."""
         return Graph(parent=self, layer=self.layer, largest_bytes=self.largest_bytes, _numbers=self._numbers)
 
-    def allow_for(self, model_bytes: int) -> None:
-        """Let values be as large as the size of the model and of its inputs makes likely."""
-        known = [self.types[name] for name in self.inputs]
-        fed = sum(math.prod(size for size in kind.shape or () if isinstance(size, int)) * kind.dtype.itemsize for kind in known)
-        self.largest_bytes = max(LARGEST_BYTES, AMPLIFICATION * (model_bytes + fed))
+    def allow_for(self, model_bytes: int, fed: Iterable[str] | None = None) -> None:
+        """Let values be as large as the size of the model makes likely, and of the inputs that are fed: all unless named."""
+        known = [self.types[name] for name in (self.inputs if fed is None else fed) if name in self.types]
+        fed_bytes = sum(math.prod(size for size in kind.shape or () if isinstance(size, int)) * kind.dtype.itemsize for kind in known)
+        self.largest_bytes = max(LARGEST_BYTES, AMPLIFICATION * (model_bytes + fed_bytes))
 
     @contextmanager
     def made_for(self, layer_type: str, name: str) -> Iterator[None]:

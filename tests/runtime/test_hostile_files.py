@@ -176,6 +176,23 @@ def undescribed_input(spec: Any, _operations: Any) -> None:
     spec.description.input[0].name = "unheard"
 
 
+def remember_much(spec: Any, _operations: Any) -> None:
+    sizes = [10**5, 10**6]
+    spec.description.state[0].type.stateType.arrayType.shape[:] = sizes
+    (state,) = [given for given in spec.mlProgram.functions["main"].inputs if given.type.WhichOneof("type") == "stateType"]
+    for dimension, size in zip(state.type.stateType.wrappedType.tensorType.dimensions, sizes, strict=True):
+        dimension.constant.size = size
+
+
+def default_much(spec: Any, _operations: Any) -> None:
+    given = spec.description.input[0].type
+    given.isOptional = True
+    given.multiArrayType.shape[:] = [10**5, 10**6]
+    given.multiArrayType.floatDefaultValue = 1.0
+    for dimension, size in zip(spec.mlProgram.functions["main"].inputs[0].type.tensorType.dimensions, [10**5, 10**6], strict=True):
+        dimension.constant.size = size
+
+
 def no_function(spec: Any, _operations: Any) -> None:
     del spec.mlProgram.functions["main"]
 
@@ -199,6 +216,8 @@ def no_block(spec: Any, _operations: Any) -> None:
         ("loops", drop_block, NotExecutable, r"while_loop '.*': its parameters cannot be what they are"),
         ("shapes", unknown_output, ModelFileInvalid, r"nothing in the program makes the output 'unheard'"),
         ("shapes", undescribed_input, NotExecutable, r"input 'x': the model does not describe it"),
+        ("remembering", remember_much, NotExecutable, r"input 'held': a value of the shape \[100000, 1000000\] would take"),
+        ("shapes", default_much, NotExecutable, r"input 'x': a value of the shape \[100000, 1000000\] would take"),
         ("shapes", no_function, NotExecutable, r"has no function 'main'"),
         ("shapes", no_block, ModelFileInvalid, r"has no block for its operator set"),
     ],

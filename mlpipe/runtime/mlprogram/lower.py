@@ -44,7 +44,7 @@ def lower_program(file: ModelFile, precision: Precision, function_name: str | No
         raise ModelFileInvalid(f"the program has no block for its operator set {function.opset!r}", where=str(file.path), why=f"its blocks are for {known}")
     lowering = _Lowering(OPSETS[function.opset], precision, file.weights_folder)
     lowering.add_inputs(function, {feature.name: feature for feature in (*described.inputs, *described.states)})
-    lowering.graph.allow_for(size_bytes(file.path))
+    lowering.limit_sizes(size_bytes(file.path), [feature.name for feature in described.inputs if not feature.optional])
     block = function.block_specializations[function.opset]
     for operation in block.operations:
         lowering.add(operation)
@@ -78,6 +78,16 @@ class _Lowering:
                     self._values[given.name] = add_input(self.graph, given, features.get(given.name), self._precision)
             except Exception as error:  # noqa: BLE001 - as in `add`
                 self.missing.append(Unsupported("input", given.name, _reason(error)))
+
+    def limit_sizes(self, model_bytes: int, fed: Sequence[str]) -> None:
+        """Set how large values may be; what nobody feeds, states and defaults, is made by the runtime and must be small enough too."""
+        self.graph.allow_for(model_bytes, fed)
+        for name in self.graph.inputs:
+            try:
+                if name not in fed:
+                    self.graph.check_size(self.graph.shape(name), self.graph.dtype(name))
+            except UnsupportedLayerError as error:
+                self.missing.append(Unsupported("input", name, error.why))
 
     def add(self, operation: Any) -> None:
         """Lower one operation; one that cannot be is noted, and its outputs stand in as inputs of their declared types."""
