@@ -34,4 +34,5 @@ def run_core_ml(path: Path, feeds: Iterable[Arrays]) -> Iterator[Arrays]:
 
     model = load_model(path)
     for feed in feeds:
-        yield model.predict_arrays(feed)
+        # Samples do not know of each other: a model that remembers starts anew with each.
+        yield model.predict_arrays(feed, model.make_state())

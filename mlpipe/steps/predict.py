@@ -124,7 +124,8 @@ def _predict_model(request: StepRequest, samples: Samples) -> StepResult:
                 if sample.error is not None:
                     raise SampleUnreadable(sample.error)
                 feed = sample_set.pixel_feed(sample, conversion["inputs"])
-                outputs = models[precision].predict_arrays(feed)
+                model = models[precision]
+                outputs = model.predict_arrays(feed, model.make_state())
                 writer.add(sample.id, _chosen(_source_outputs(outputs, conversion), request.parameters["outputs"]))
                 if precision == "float16" and overflowed is None and not all(np.isfinite(value).all() for value in outputs.values()):
                     overflowed = feed

@@ -30,7 +30,7 @@ def custom(net: Network, layer: Any, _: object) -> None:
     reference = net.references.get(params.className)
     if reference is None:
         seen = f"; parameters {parameters}" if parameters else ""
-        raise UnsupportedLayerError(f"its class {params.className!r} has no reference (inputs of shape {', '.join(map(_text, shapes))}{seen})")
+        raise UnsupportedLayerError(f"{_without_reference(params)} (inputs of shape {', '.join(map(_text, shapes))}{seen})")
     if net.graph.parent is not None:
         raise UnsupportedLayerError("a custom layer inside a branch or a loop")
     weights = tuple(_weight(each) for each in params.weights)
@@ -43,6 +43,16 @@ def custom(net: Network, layer: Any, _: object) -> None:
     outputs = net.graph.add_many("CustomLayer", len(layer.output), *inputs, domain=DOMAIN, layer=described)
     for name, value, shape in zip(layer.output, outputs, results, strict=True):
         net.values[name] = net.round(net.at_least_1d(net.graph.set_type(value, np.float32, shape)))
+
+
+def refusal_anyway(net: Network, layer: Any) -> str | None:
+    """Return why a layer that reads what another one could not compute cannot be executed either; None where that is not known."""
+    is_custom = layer.WhichOneof("layer") == "custom"
+    return _without_reference(layer.custom) if is_custom and layer.custom.className not in net.references else None
+
+
+def _without_reference(params: Any) -> str:
+    return f"its class {params.className!r} has no reference"
 
 
 def _shapes(layer: CustomLayer, shapes: Sequence[Sequence[Dim]]) -> list[tuple[Dim, ...]]:

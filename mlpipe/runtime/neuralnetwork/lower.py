@@ -11,7 +11,7 @@ from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.features import features
 from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
 from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW, InnerLayersError
-from mlpipe.runtime.neuralnetwork.custom import custom
+from mlpipe.runtime.neuralnetwork.custom import custom, refusal_anyway
 from mlpipe.runtime.neuralnetwork.folding import fold
 from mlpipe.runtime.neuralnetwork.inputs import RANK5, add_inputs
 from mlpipe.runtime.neuralnetwork.layer_values import layer_values
@@ -67,6 +67,8 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
         kind = str(layer.WhichOneof("layer"))
         if (kind in LAYERS or kind in WITH_NETWORKS_OR_CODE) and not lost.isdisjoint(layer.input):
             lost.update(layer.output)
+            why = refusal_anyway(net, layer)
+            unsupported += [Unsupported(kind, layer.name, why)] if why else []
             continue
         try:
             with net.graph.made_for(kind, layer.name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -203,3 +205,29 @@ def test_a_state_on_which_model_and_program_disagree_is_refused(mil, tmp_path) -
     assert "declares a state float16 state 3x2" in str(open_model(path).unsupported()[0])
     with pytest.raises(NotExecutable, match="input 'total'"):
         load_model(path)
+
+
+def test_samples_of_a_recipe_start_anew(mil, tmp_path) -> None:
+    from mlpipe.steps.core_ml_source import run_core_ml
+
+    path = mil.save(accumulate, {"x": np.zeros((2, 3), HALF)}, tmp_path / "model.mlpackage", opset="iOS18", states={"total": (2, 3)})
+    ones = {"x": np.ones((2, 3), np.float32)}
+    assert [outputs["out0"].max() for outputs in run_core_ml(path, [ones, ones])] == [1.0, 1.0]
+
+
+def test_a_run_with_a_stateful_model(mil, tmp_path) -> None:
+    import mlpipe
+
+    mil.save(accumulate, {"x": np.zeros((2, 3), HALF)}, tmp_path / "Counter.mlpackage", opset="iOS18", states={"total": (2, 3)})
+    np.savez(tmp_path / "samples.npz", x=np.arange(24, dtype=np.float32).reshape(4, 2, 3))
+    recipe = """
+        mlpipe: 1
+        name: counter
+        source: {coreml: Counter.mlpackage}
+        reference: {coreml: Counter.mlpackage}
+        compare: {samples: {arrays: samples.npz}, metrics: [max_abs_error]}
+        gate: {converted: {source.max_abs_error: "<= 0"}}
+    """
+    (tmp_path / "recipe.yaml").write_text(textwrap.dedent(recipe))
+    report = mlpipe.run(tmp_path / "recipe.yaml")
+    assert report.passed
