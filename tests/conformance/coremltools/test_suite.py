@@ -12,7 +12,7 @@ import pytest
 
 needs_tensorflow = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="NOT RUN: TensorFlow is not installed")
 
-DEFAULT_SHARDS = {"ops": ("0/60", 400), "tensorflow": ("0/120", 25)}
+DEFAULT_SHARDS = {"ops": ("0/60", 200), "tensorflow": ("0/120", 25)}
 """Suite -> the shard that runs by default, and the fewest predictions that it must make (without PyTorch it makes fewer than with it)."""
 
 FULL_SHARDS = 30

@@ -17,7 +17,7 @@ NOT_RUNNABLE: tuple[tuple[str, str], ...] = (
     (NO_NETWORK, "downloads something"),
     (r"Conversion for TF op '\w+' not implemented", "coremltools does not convert what today's TensorFlow builds"),
     (r"TensorFlow 1\.x not found|Test (only )?for TF ?1|only (supported|works) (in|with) TF ?1", "needs TensorFlow 1"),
-    (r"PyTorch not found|Torch not found|could not import 'torch'|No module named 'torch", "needs PyTorch"),
+    (r"PyTorch not found|Torch not found|name 'torch' is not defined|could not import 'torch'|No module named 'torch", "needs PyTorch"),
     (r"could not import '(\w+)'|No module named '(\w+)", "needs a package that is not installed"),
 )
 """Patterns of reasons; the first that is found decides."""
