@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mlpipe.sources.conversion.growing_lists import mark_growing_lists
+
 LOOPS = ("While", "StatelessWhile")
 BRANCHES = ("If", "StatelessIf")
 
@@ -26,6 +28,7 @@ def convertible_loops() -> Iterator[None]:
     rewrite = load.rewrite_control_flow_functions
 
     def rewrite_prepared(ensemble: Any) -> None:
+        mark_growing_lists(ensemble)
         for function in ensemble.functions.values():
             separate_results(function.graph)
             for node in list(function.graph.values()):

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mlpipe.sources.conversion import growing_lists
+
 
 def register_operations() -> None:
     """Let coremltools convert the operations of this file in the way that is written here."""
@@ -165,6 +167,7 @@ _COMPOSITIONS: Mapping[str, Callable[..., Any]] = {
     "Roll": _roll,
     "Select": _select,
     "SelectV2": _select,
+    "TensorListReserve": growing_lists.make_list,
     "TensorScatterUpdate": _scatter_update,
 }
 """TensorFlow operation -> its composition, a function of the builder, the node and its operands."""

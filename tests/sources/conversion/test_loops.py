@@ -1,4 +1,4 @@
-"""Loops and branches that coremltools mistakes or refuses: results in one operation or the next loop, limits, variables set from outside, branches in both."""
+"""Loops and branches that coremltools mistakes or refuses: results in one operation, limits, variables set from outside, branches in loops, lists that grow."""
 
 from __future__ import annotations
 
@@ -86,7 +86,20 @@ def branches_in_branches_and_loops(x: Any) -> Any:
     return tf.cond(tf.reduce_sum(x) < 0.0, lambda: x * 2.0, lambda: tf.cond(x[0, 1] > 1.0, looped, lambda: x))
 
 
+def lists_that_grow(x: Any) -> Any:
+    rounds = tf.cast(x[0, 1], tf.int32)
+
+    def step(i: Any, known: Any, unknown: Any, value: Any) -> Any:
+        return i + 1, known.write(i, value), unknown.write(i + 1, value * 2.0), value + x
+
+    known = tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=(1, 3))
+    unknown = tf.TensorArray(tf.float32, size=1, dynamic_size=True)
+    _, known, unknown, _ = tf.while_loop(lambda i, *_: i < rounds, step, [0, known, unknown, x])
+    return tf.concat([known.stack(), unknown.stack()], 0)
+
+
 LOOPS = [
+    lists_that_grow,
     branches_in_branches_and_loops,
     loops_in_a_row_inside_a_loop,
     ended_by_its_limit,
