@@ -193,6 +193,15 @@ def default_much(spec: Any, _operations: Any) -> None:
         dimension.constant.size = size
 
 
+def other_kind(spec: Any, _operations: Any) -> None:
+    spec.description.output[0].type.stringType.SetInParent()
+
+
+def many_batches(_spec: Any, operations: Any) -> None:
+    """Onnx's inference of shapes would end the process."""
+    constant(operations, "gather_nd_0_batch_dims_0").immediateValue.tensor.ints.values[:] = [100]
+
+
 def no_function(spec: Any, _operations: Any) -> None:
     del spec.mlProgram.functions["main"]
 
@@ -218,6 +227,8 @@ def no_block(spec: Any, _operations: Any) -> None:
         ("shapes", undescribed_input, NotExecutable, r"input 'x': the model does not describe it"),
         ("remembering", remember_much, NotExecutable, r"input 'held': a value of the shape \[100000, 1000000\] would take"),
         ("shapes", default_much, NotExecutable, r"input 'x': a value of the shape \[100000, 1000000\] would take"),
+        ("shapes", other_kind, ModelFileInvalid, r"no classifier makes the output 'out0', a string"),
+        ("shapes", many_batches, NotExecutable, r"gather_nd 'gather_nd_0': tuples of 2 indices behind 100 batch dimensions"),
         ("shapes", no_function, NotExecutable, r"has no function 'main'"),
         ("shapes", no_block, ModelFileInvalid, r"has no block for its operator set"),
     ],

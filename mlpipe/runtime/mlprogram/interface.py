@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpipe.errors import ModelFileInvalid
 from mlpipe.runtime.features import Feature, Interface
 from mlpipe.runtime.lowered import Classifier, UnsupportedLayerError
 from mlpipe.runtime.mlprogram.op import Binding
@@ -79,5 +80,12 @@ def declared_classifier(described: Interface, made: Classifier | None) -> Classi
 
 
 def names_of_outputs(described: Interface, made: Classifier | None) -> Sequence[str]:
-    """Return the outputs that are values of the program: all but those of a classifier."""
-    return [feature.name for feature in described.outputs if made is None or feature.name not in (made.predicted, made.probabilities)]
+    """Return the outputs that are values of the program: all but those of a classifier.
+
+    Errors: ModelFileInvalid for one that no value of a program can be.
+    """
+    values = [feature for feature in described.outputs if made is None or feature.name not in (made.predicted, made.probabilities)]
+    for feature in values:
+        if feature.kind not in ("array", "image", "int64", "double"):
+            raise ModelFileInvalid("the model does not fit its program", why=f"no classifier makes the output {feature.name!r}, a {feature}")
+    return [feature.name for feature in values]

@@ -28,6 +28,7 @@ def gather_along_axis(build: Build, x: Tensor, indices: Tensor, axis: int = 0) -
 @op("gather_nd", keeps_grid=True)
 def gather_nd(build: Build, x: Tensor, indices: Tensor, batch_dims: int = 0) -> str:
     """Return slices of x at index tuples."""
+    _check_tuples(x, indices, batch_dims)
     return build.add("GatherND", x, build.indices(indices), batch_dims=batch_dims)
 
 
@@ -49,14 +50,15 @@ def gather_along_axis_from_front(build: Build, x: Tensor, indices: Tensor, axis:
 def gather_nd_from_front(build: Build, x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices: bool = False) -> str:
     """Return slices of x at index tuples."""
     del validate_indices
+    _check_tuples(x, indices, batch_dims)
     return build.add("GatherND", x, build.graph.cast(not_negative(build, indices), np.int64), batch_dims=batch_dims)
 
 
 def _slices(build: Build, x: Tensor, indices: str, axis: int, batch_dims: int) -> str:
     if not batch_dims:
         return build.add("Gather", x, indices, axis=axis)
-    if not 0 < batch_dims <= x.rank:
-        raise UnsupportedLayerError(f"{batch_dims} batch dimensions are not among {x.rank}")
+    if not 0 < batch_dims <= min(x.rank - 1, build.graph.rank(indices)):
+        raise UnsupportedLayerError(f"{batch_dims} batch dimensions are not among those of both inputs")
     where = x.axis(axis)
     tuples = build.add("Unsqueeze", build.graph.cast(indices, np.int64), build.int64(-1))
     if where == batch_dims:
@@ -68,6 +70,13 @@ def _slices(build: Build, x: Tensor, indices: str, axis: int, batch_dims: int) -
     new = build.graph.rank(indices) - batch_dims
     order = [*range(batch_dims), *(axis + new for axis in between), *range(batch_dims, batch_dims + new), *range(where + new, x.rank - 1 + new)]
     return build.add("Transpose", picked, perm=order)
+
+
+def _check_tuples(x: Tensor, indices: Tensor, batch_dims: int) -> None:
+    """Onnx's own inference does not check, and ends the process."""
+    length = indices.shape[-1] if indices.rank else 0
+    if not 0 <= batch_dims < min(x.rank, indices.rank) or (isinstance(length, int) and not 1 <= length <= x.rank - batch_dims):
+        raise UnsupportedLayerError(f"tuples of {length} indices behind {batch_dims} batch dimensions do not fit {x.rank} dimensions")
 
 
 def not_negative(build: Build, indices: Tensor) -> str:
