@@ -216,8 +216,9 @@ def test_flexible_sizes_of_a_legacy_network(nn: Any) -> None:
 
 
 def test_a_layer_that_needs_a_fixed_size_is_refused_where_it_is_flexible(nn: Any) -> None:
-    spec = nn.specification([("upsample", ["x"], ["y"], {"scalingFactor": [2, 2]})], {"x": (1, 6, 6)}, ["y"])
+    pooling = {"type": "MAX", "kernelSize": [2, 2], "stride": [2, 2], "includeLastPixel": {}}
+    spec = nn.specification([("pooling", ["x"], ["y"], pooling)], {"x": (1, 1, 6, 6)}, ["y"])
     ranges = spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
-    for low, high in ((1, 1), (4, 9), (6, 6)):
+    for low, high in ((1, 1), (1, 1), (4, 9), (6, 6)):
         ranges.add(lowerBound=low, upperBound=high)
     assert "flexible" in nn.model(spec).unsupported()[0].why
