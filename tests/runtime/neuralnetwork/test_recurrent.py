@@ -24,6 +24,10 @@ ACTIVATIONS: dict[str, tuple[dict[str, Any], Function]] = {
     "relu": ({"ReLU": {}}, lambda x: np.maximum(x, 0)),
     "scaled": ({"scaledTanh": {"alpha": 1.7159, "beta": 2 / 3}}, lambda x: np.float32(1.7159) * np.tanh(np.float32(2 / 3) * x)),
     "hard": ({"sigmoidHard": {"alpha": 0.2, "beta": 0.5}}, lambda x: np.clip(np.float32(0.2) * x + 0.5, 0, 1)),
+    # As coremltools' builder writes them: without alpha and beta.
+    "linear, bare": ({"linear": {}}, lambda x: x),
+    "scaled, bare": ({"scaledTanh": {}}, np.tanh),
+    "hard, bare": ({"sigmoidHard": {}}, lambda x: np.clip(np.float32(0.2) * x + 0.5, 0, 1)),
 }
 
 

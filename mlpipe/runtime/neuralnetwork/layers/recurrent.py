@@ -20,6 +20,9 @@ from mlpipe.runtime.onnx_graph import Graph
 LARGEST_SUM = 50.0
 """What the specification limits the sums before the activations to, and a cell state where it states no limit of its own."""
 
+BARE = {"linear": (1.0, 0.0), "scaledTanh": (1.0, 1.0), "sigmoidHard": (0.2, 0.5)}
+"""Alpha and beta of activations that are written without them, as coremltools' builder writes those of recurrent layers; its tests say what they mean."""
+
 Step = Callable[[Network, list[str], str], list[str]]
 """From the states before a step and the step's products with the input weights (and biases) to the states after it; the first is the output."""
 
@@ -143,7 +146,16 @@ def _times(inside: Network, state: str, matrix: np.ndarray) -> str:
 def _activated(inside: Network, function: Any, value: str, *, limited: bool = True) -> str:
     if limited:
         value = inside.graph.add("Clip", value, inside.scalar(-LARGEST_SUM), inside.scalar(LARGEST_SUM))
-    return str(activation(inside, function, value))
+    return str(activation(inside, _with_parameters(function), value))
+
+
+def _with_parameters(function: Any) -> Any:
+    kind = function.WhichOneof("NonlinearityType")
+    if kind not in BARE or getattr(function, kind).alpha or getattr(function, kind).beta:
+        return function
+    filled = type(function)()
+    getattr(filled, kind).alpha, getattr(filled, kind).beta = BARE[kind]
+    return filled
 
 
 def _run(
