@@ -29,9 +29,11 @@ BEGIN, END = "<!-- Written by tests/conformance/coremltools/summary.py -->", "<!
 TOOLS = ("coremltools", "onnxruntime", "numpy", "tensorflow", "tf_keras", "torch", "pytest")
 
 
-def summary(folder: Path, backend: str = "mlprogram") -> dict[str, Any]:
-    """Return counts, failures and what was not runnable, by suite."""
-    suites = {suite: _suite(sorted(folder.glob(f"{suite}-{backend}-*.jsonl"))) for suite in SUITES}
+def summary(folder: Path) -> dict[str, Any]:
+    """Return counts, failures and what was not runnable, by suite; what was run as NeuralNetworks stands apart."""
+    files = {suite: sorted(folder.glob(f"{suite}-mlprogram-*.jsonl")) for suite in SUITES}
+    files |= {f"{suite}, as NeuralNetworks": sorted(folder.glob(f"{suite}-neuralnetwork-*.jsonl")) for suite in SUITES}
+    suites = {name: _suite(found) for name, found in files.items() if found}
     return {"date": dt.datetime.now(dt.UTC).date().isoformat(), "tools": _versions(), "python": platform.python_version(), "suites": suites}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+from mlpipe.weights.mil_types import BY_CODE
 from oracle.known import wrong_literal
 from oracle.record import RECORD
 
@@ -59,15 +60,14 @@ def with_float16_tolerance(compare: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _holds_float16(model: Any) -> bool:
-    from coremltools.proto import MIL_pb2
-
     spec = model.get_spec()
     if spec.WhichOneof("Type") != "mlProgram":
         return False
     functions = spec.mlProgram.functions.values()
     blocks = [block for function in functions for block in function.block_specializations.values()]
     values = [value for operation in _operations(blocks) for value in operation.outputs] + [value for function in functions for value in function.inputs]
-    return any(value.type.tensorType.dataType == MIL_pb2.FLOAT16 for value in values)
+    codes = {value.type.tensorType.dataType for value in values}
+    return any(BY_CODE[code].name == "fp16" for code in codes & set(BY_CODE))
 
 
 def _operations(blocks: Any) -> Iterator[Any]:
