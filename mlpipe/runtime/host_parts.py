@@ -68,6 +68,8 @@ def _cut(graph: Graph) -> list[Graph | Node]:
             wanted.update(stretch.inputs)
             continue
         made = {name for node in stretch for name in node.outputs}
+        if made.isdisjoint(wanted):
+            continue  # nothing asks for what it computes, and a session needs outputs
         read = {name: None for node in stretch for name in reads(node) if name not in made}
         steps.append(
             replace(

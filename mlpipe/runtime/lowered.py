@@ -79,6 +79,11 @@ class UnsupportedLayerError(Exception):
         self.why = why
 
 
+def why_not(error: Exception) -> str:
+    """Return why a layer cannot be lowered: what was found wrong with it, or what its lowering tripped over."""
+    return error.why if isinstance(error, UnsupportedLayerError) else f"its parameters cannot be what they are: {type(error).__name__}: {error}"
+
+
 def not_executable(layers: list[Unsupported], where: str) -> NotExecutable:
     """Return the error that lists every layer that cannot be executed, by type and name."""
     count = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"

@@ -1,4 +1,4 @@
-"""Damaged packages are refused with an error of mlpipe's own, or run: no crash, no hang, no other exception, no more than 2 GB.
+"""Damaged packages and models are refused with an error of mlpipe's own, or run: no crash, no hang, no other exception, no more than 2 GB.
 
 Workers run the cases in processes with a memory limit; what a case did is on their standard output, what killed one on its standard error.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mlpipe.errors import InvalidInput, MlpipeError, ModelFileInvalid, NotExecutable
@@ -44,6 +44,13 @@ def load(name: str) -> ModuleType:
 def packages(mil: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packages")
     load("programs").save_all(mil, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run([sys.executable, str(HOSTILE / "models.py"), str(folder)], check=True)
     return folder
 
 
@@ -97,6 +104,18 @@ def test_500_damaged_packages(packages: Path) -> None:
 @pytest.mark.timeout(3600)
 def test_10_000_damaged_packages(packages: Path) -> None:
     tally = run_cases(packages, 10_000, 10_000)
+    print(tally.outcomes, f"{tally.parsed} parse, peak {tally.peak_megabytes} MB")
+    check(tally, 10_000)
+
+
+def test_500_damaged_models(models: Path) -> None:
+    check(run_cases(models, 0, 500), 500)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_10_000_damaged_models(models: Path) -> None:
+    tally = run_cases(models, 10_000, 10_000)
     print(tally.outcomes, f"{tally.parsed} parse, peak {tally.peak_megabytes} MB")
     check(tally, 10_000)
 
@@ -248,4 +267,4 @@ def endless(_spec: Any, operations: Any) -> None:
 def test_a_loop_that_never_ends_is_ended(packages: Path, tmp_path: Path) -> None:
     model = load_model(edited(packages, "loops", tmp_path, endless))
     with pytest.raises(InvalidInput, match=f"a loop goes on for more than {LARGEST_ROUNDS:,} rounds"):
-        model.predict({"x": np.load(packages / "loops.npy")})
+        model.predict(pickle.loads((packages / "loops.pickle").read_bytes()))

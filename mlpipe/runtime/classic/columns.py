@@ -5,12 +5,13 @@ A number is float64 or int64, an array float64 with its own shape behind the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from mlpipe.errors import NotExecutable
+from mlpipe.errors import MlpipeError, NotExecutable
 from mlpipe.runtime.features import Feature, Interface
 
 Columns = dict[str, np.ndarray]
@@ -19,6 +20,44 @@ Transform = Callable[[Columns], Columns]
 """A classic model: the columns of its outputs for the columns of its inputs."""
 
 Label = str | int
+
+
+LARGEST = 1 << 26
+"""The most numbers that a model may make of nothing, for one sample: a file of a few bytes must not take all of the memory."""
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Refuse a model whose parameters fit neither each other nor its interface, wherever that shows.
+
+    Errors: NotExecutable.
+    """
+    try:
+        yield
+    except MlpipeError:
+        raise
+    except Exception as error:
+        raise NotExecutable("the model's parameters cannot be what they are", why=f"{type(error).__name__}: {error}") from error
+
+
+def require_small(count: int, what: str) -> None:
+    """Refuse what would take too much memory, or less than none.
+
+    Errors: NotExecutable.
+    """
+    if not 0 <= count <= LARGEST:
+        raise NotExecutable(f"{what} would be {count:,} numbers", why=f"a model may make {LARGEST:,} of nothing")
+
+
+def places_of(keys: Sequence[Label]) -> dict[Label, int]:
+    """Return the place of every key.
+
+    Errors: NotExecutable where one has two places.
+    """
+    places = {key: index for index, key in enumerate(keys)}
+    if len(places) != len(keys):
+        raise NotExecutable("the model lists a key twice", why=f"{len(keys)} keys, {len(places)} of them different")
+    return places
 
 
 def the_input(interface: Interface) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import InvalidInput, NotExecutable
-from mlpipe.runtime.classic.columns import Columns, Transform, objects
+from mlpipe.runtime.classic.columns import Columns, Transform, objects, require_small
 from mlpipe.runtime.features import Interface, Sizes
 
 
@@ -23,6 +23,7 @@ def non_maximum_suppression(parameters: Any, interface: Interface) -> Transform:
     least_rows, most_rows = _common_range([feature.sizes for feature in interface.outputs])
     if parameters.WhichOneof("SuppressionMethod") != "pickTop":
         raise NotExecutable("the model names no method of suppression")
+    require_small(least_rows, "the boxes that the model gives at least")
     per_class = bool(parameters.pickTop.perClass)
 
     def one(confidences: np.ndarray, boxes: np.ndarray, overlap: float, least: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import InvalidInput, NotExecutable
-from mlpipe.runtime.classic.columns import Columns, Transform, flat, is_number, objects, the_input, the_output
+from mlpipe.runtime.classic.columns import Columns, Transform, flat, is_number, objects, places_of, require_small, the_input, the_output
 from mlpipe.runtime.features import Interface
 
 
@@ -28,9 +28,11 @@ def feature_vectorizer(parameters: Any, interface: Interface) -> Transform:
     output = the_output(interface).name
     listed = [(column.inputColumn, int(column.inputDimensions)) for column in parameters.inputList]
     names = [feature.name for feature in interface.inputs]
-    for name, _ in listed:
+    for name, width in listed:
         if name not in names:
             raise NotExecutable(f"the feature vectorizer reads {name!r}, which is no input of the model")
+
+        require_small(width, f"what it makes of {name!r}")
 
     def part(columns: Columns, name: str, width: int) -> np.ndarray:
         if columns[name].dtype == object:
@@ -55,7 +57,7 @@ def _dense(mapping: dict[int, float], width: int, name: str) -> np.ndarray:
 def dict_vectorizer(parameters: Any, interface: Interface) -> Transform:
     """Return a dictionary's values at the places of its keys. Keys that the model does not list are left out."""
     which = parameters.WhichOneof("Map")
-    places = {key: index for index, key in enumerate(getattr(parameters, which).vector)} if which else {}
+    places = places_of(getattr(parameters, which).vector) if which else {}
     given, output = the_input(interface), the_output(interface).name
 
     def run(columns: Columns) -> Columns:
@@ -155,7 +157,7 @@ def imputer(parameters: Any, interface: Interface) -> Transform:
 def one_hot_encoder(parameters: Any, interface: Interface) -> Transform:
     """Return an array of zeros with a one at the category's place, or the dictionary of that one entry."""
     which = parameters.WhichOneof("CategoryType")
-    places = {key: index for index, key in enumerate(getattr(parameters, which).vector)} if which else {}
+    places = places_of(getattr(parameters, which).vector) if which else {}
     ignores = parameters.handleUnknown == parameters.HandleUnknown.Value("IgnoreUnknown")
     given, output = the_input(interface), the_output(interface).name
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import InvalidInput, NotExecutable
-from mlpipe.runtime.classic.columns import Columns, Transform, flat, objects
+from mlpipe.runtime.classic.columns import Columns, Transform, flat, objects, refused, require_small
 from mlpipe.runtime.features import Feature, Interface
 
 INTEGERS = np.iinfo(np.int64)
@@ -27,9 +27,9 @@ def run_rows(transform: Transform, interface: Interface, feeds: Sequence[Mapping
         if name not in names:
             raise InvalidInput(f"the model has no input {name!r}", fix=f"its inputs are {', '.join(map(repr, names))}")
     columns = {feature.name: _column(feature, [feed.get(feature.name) for feed in feeds]) for feature in interface.inputs}
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), refused():
         results = transform(columns)
-    shown = {feature.name: _shown(feature, results) for feature in interface.outputs}
+        shown = {feature.name: _shown(feature, results) for feature in interface.outputs}
     return [{name: values[row] for name, values in shown.items()} for row in range(len(feeds))]
 
 
@@ -55,6 +55,7 @@ def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 def _array(feature: Feature, value: Any) -> np.ndarray:
     if value is None and feature.optional:
+        require_small(math.prod(feature.sizes.default), f"the default of input {feature.name!r}")
         return np.full(feature.sizes.default, float("nan") if feature.default is None else feature.default)
     if value is None:
         raise _missing(feature)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlpipe.errors import NotExecutable
 from mlpipe.runtime.classic import detection, features, linear, neighbors, support_vectors, trees
-from mlpipe.runtime.classic.columns import Transform
+from mlpipe.runtime.classic.columns import Transform, refused
 from mlpipe.runtime.classic.custom_model import custom_model
 from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.features import Interface
@@ -60,4 +60,5 @@ def transform_of(spec: Any, interface: Interface, references: References) -> Tra
         return custom_model(spec.customModel, interface, references)
     if kind not in MODELS:
         raise NotExecutable(f"the portable runtime does not execute models of kind {kind!r}", why=ONLY_APPLE.get(kind))
-    return MODELS[kind](getattr(spec, kind), interface)
+    with refused():
+        return MODELS[kind](getattr(spec, kind), interface)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.errors import NotExecutable
-from mlpipe.runtime.classic.columns import Columns, Transform, class_labels, classified, matrix, regressed
+from mlpipe.runtime.classic.columns import Columns, Transform, class_labels, classified, matrix, regressed, require_small
 from mlpipe.runtime.classic.links import logistic, softmax, softmax_with_reference, with_complement
 from mlpipe.runtime.features import Interface
 from mlpipe.runtime.ort import import_onnxruntime
@@ -53,6 +53,7 @@ def ensemble(parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
     base = np.array(parameters.basePredictionValue, np.float64)
     if dimensions < 1 or len(base) not in (0, dimensions):
         raise NotExecutable(f"the tree ensemble has {len(base)} base values for {dimensions} dimensions")
+    require_small(dimensions, "what the trees add up")
     nodes = _read(parameters.nodes, dimensions)
     start = base if len(base) else np.zeros(dimensions)
     if not nodes.roots:
@@ -65,6 +66,7 @@ def ensemble(parameters: Any) -> Callable[[np.ndarray], np.ndarray]:
     else:
         # Several values a leaf, as forests of classifiers have them: the kernel says which leaf each tree ends in.
         reached = _session(nodes, [float(index) for index in range(len(nodes.leaves))], [tree for tree, _ in nodes.leaves], len(nodes.roots))
+        require_small(len(nodes.leaves) * dimensions, "what the leaves of the trees add")
         table = np.zeros((len(nodes.leaves), dimensions))
         for index, (_, values) in enumerate(nodes.leaves):
             for dimension, value in values:

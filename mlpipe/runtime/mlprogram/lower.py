@@ -11,7 +11,7 @@ from mlpipe.model_files.read import ModelFile
 from mlpipe.model_files.size import size_bytes
 from mlpipe.runtime.features import Feature, Interface, interface
 from mlpipe.runtime.graph_walk import reads
-from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError
+from mlpipe.runtime.lowered import Classifier, Lowered, Unsupported, UnsupportedLayerError, why_not
 from mlpipe.runtime.mlprogram import ops
 from mlpipe.runtime.mlprogram.constants import Constants
 from mlpipe.runtime.mlprogram.control_flow import WITH_BLOCKS
@@ -77,7 +77,7 @@ class _Lowering:
                 else:
                     self._values[given.name] = add_input(self.graph, given, features.get(given.name), self._precision)
             except Exception as error:  # noqa: BLE001 - as in `add`
-                self.missing.append(Unsupported("input", given.name, _reason(error)))
+                self.missing.append(Unsupported("input", given.name, why_not(error)))
 
     def limit_sizes(self, model_bytes: int, fed: Sequence[str]) -> None:
         """Set how large values may be; what nobody feeds, states and defaults, is made by the runtime and must be small enough too."""
@@ -98,7 +98,7 @@ class _Lowering:
         except MlpipeError:
             raise
         except Exception as error:  # noqa: BLE001 - what a damaged program can make of its parameters has no end
-            self.missing.append(Unsupported(operation.type, name, _reason(error)))
+            self.missing.append(Unsupported(operation.type, name, why_not(error)))
             for output in operation.outputs:
                 self._stand_in(output)
 
@@ -235,10 +235,6 @@ class _Lowering:
         self.graph.constants = {name: value for name, value in self.graph.constants.items() if name in read}
         values = tuple(layer_values(inputs, operations, self._values))
         return Lowered(self.graph, made, states, values, limits(described.inputs, inputs))
-
-
-def _reason(error: Exception) -> str:
-    return error.why if isinstance(error, UnsupportedLayerError) else f"its parameters cannot be what they are: {type(error).__name__}: {error}"
 
 
 def _own_name(operation: Any) -> str:

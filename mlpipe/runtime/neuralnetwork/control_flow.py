@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.runtime.lowered import Unsupported, UnsupportedLayerError
-from mlpipe.runtime.neuralnetwork.network import Network
+from mlpipe.runtime.neuralnetwork.network import LARGEST_WRITTEN, Network
 from mlpipe.runtime.onnx_graph import Dim, Graph
 from mlpipe.runtime.rounds import within_limit
 
@@ -73,7 +73,8 @@ def loop(net: Network, layer: Any, lower: LowerLayers) -> None:
     params = layer.loop
     most = _most(net, layer)
     done = 0
-    while done < UNROLLED:
+    most_layers = LARGEST_WRITTEN if _has_loop(params.bodyNetwork) else LARGEST_WRITTEN // 2
+    while done < UNROLLED and net.written.layers <= most_layers:
         again = _known(net, layer, most, lower, done)
         if again is None:
             break
@@ -88,6 +89,13 @@ def loop(net: Network, layer: Any, lower: LowerLayers) -> None:
         assert limit is not None, "else no iteration was known to happen"
         most = net.graph.constant(int(limit) - done, np.int64)
     _remaining(net, layer, most, lower)
+
+
+def _has_loop(network: Any) -> bool:
+    """Return whether there are loops in a network: those have to be written out, for as loops in loops they might take for ever."""
+    branches = [layer.branch for layer in network.layers if layer.WhichOneof("layer") == "branch"]
+    inside = any(_has_loop(branch.ifBranch) or _has_loop(branch.elseBranch) for branch in branches)
+    return inside or any(layer.WhichOneof("layer") == "loop" for layer in network.layers)
 
 
 def _known(net: Network, layer: Any, most: str | None, lower: LowerLayers, done: int) -> bool | None:
@@ -173,7 +181,7 @@ def _truth(net: Network, value: str) -> str:
 
 
 def _scope(net: Network, graph: Graph) -> Network:
-    return Network(graph, net.precision, dict(net.values), net.references)
+    return Network(graph, net.precision, dict(net.values), net.references, net.written)
 
 
 def _inside(lower: LowerLayers, net: Network, network: Any) -> None:

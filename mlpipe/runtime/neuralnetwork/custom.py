@@ -31,6 +31,9 @@ def custom(net: Network, layer: Any, _: object) -> None:
     if reference is None:
         seen = f"; parameters {parameters}" if parameters else ""
         raise UnsupportedLayerError(f"{_without_reference(params)} (inputs of shape {', '.join(map(_text, shapes))}{seen})")
+    repeated = [name for name in layer.output if name in net.values]
+    if repeated:
+        raise UnsupportedLayerError(f"its output {repeated[0]!r} is there already")
     if net.graph.parent is not None:
         raise UnsupportedLayerError("a custom layer inside a branch or a loop")
     weights = tuple(_weight(each) for each in params.weights)

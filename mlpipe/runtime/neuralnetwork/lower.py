@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from mlpipe.errors import ModelFileInvalid
+from mlpipe.errors import MlpipeError, ModelFileInvalid, NotExecutable
 from mlpipe.model_files.read import ModelFile
 from mlpipe.model_files.size import size_bytes
 from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.features import features
-from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError
+from mlpipe.runtime.lowered import Lowered, Unsupported, UnsupportedLayerError, why_not
 from mlpipe.runtime.neuralnetwork.control_flow import CONTROL_FLOW, InnerLayersError
 from mlpipe.runtime.neuralnetwork.custom import custom, refusal_anyway
 from mlpipe.runtime.neuralnetwork.folding import fold
@@ -37,15 +39,28 @@ def lower_network(file: ModelFile, precision: Precision, references: References)
     spec = file.spec
     network = getattr(spec, spec.WhichOneof("Type"))
     net = Network(Graph(), precision, references=references)
-    add_inputs(net, network, features(spec.description.input))
+    with _refused("inputs"):
+        add_inputs(net, network, features(spec.description.input))
     net.graph.allow_for(size_bytes(file.path))
     unsupported = lower_layers(net, network)
     if unsupported:
         return None, unsupported
     classifier = classifier_of(spec, network)
-    add_outputs(net, features(spec.description.output), classifier, rank5=has_only_rank5(network))
+    with _refused("outputs"):
+        add_outputs(net, features(spec.description.output), classifier, rank5=has_only_rank5(network))
     values = tuple(layer_values(net, network, tuple(feature.name for feature in features(spec.description.input))))
     return Lowered(net.graph, classifier, values=values), []
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Refuse a network where its interface cannot be lowered."""
+    try:
+        yield
+    except MlpipeError:
+        raise
+    except Exception as error:
+        raise NotExecutable(f"the {what} of the network cannot be lowered", why=why_not(error)) from error
 
 
 def has_only_rank5(network: Any) -> bool:
@@ -65,6 +80,7 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
     lost: set[str] = set()
     for layer in network.layers:
         kind = str(layer.WhichOneof("layer"))
+        net.written.count()
         if (kind in LAYERS or kind in WITH_NETWORKS_OR_CODE) and not lost.isdisjoint(layer.input):
             lost.update(layer.output)
             why = refusal_anyway(net, layer)
@@ -75,8 +91,10 @@ def lower_layers(net: Network, network: Any) -> list[Unsupported]:
                 _add_layer(net, layer, kind)
         except InnerLayersError as error:
             unsupported += error.unsupported
-        except UnsupportedLayerError as error:
-            unsupported.append(Unsupported(kind, layer.name, error.why))
+        except MlpipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what a damaged network can make of its parameters has no end
+            unsupported.append(Unsupported(kind, layer.name, why_not(error)))
             lost.update(layer.output)
     return unsupported
 

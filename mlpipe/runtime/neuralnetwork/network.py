@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlpipe.errors import ModelFileInvalid
+from mlpipe.errors import ModelFileInvalid, NotExecutable
 from mlpipe.runtime.custom_layers import References
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.onnx_graph import Dim, Graph
@@ -24,6 +24,23 @@ class SizeOf(NamedTuple):
     axis: int
 
 
+LARGEST_WRITTEN = 10_000
+"""The most layers that a network may have once its loops are written out."""
+
+
+@dataclass
+class Written:
+    """How many layers were lowered, those of every round of a loop included."""
+
+    layers: int = 0
+
+    def count(self) -> None:
+        """Count one more. Errors: NotExecutable where it is one too many: loops in loops would be written out without end."""
+        self.layers += 1
+        if self.layers > LARGEST_WRITTEN:
+            raise NotExecutable(f"with its loops written out, the network has more than {LARGEST_WRITTEN:,} layers")
+
+
 @dataclass
 class Network:
     """A network under construction. Every value is float32, whatever it means: booleans are 0 and 1, indices whole numbers."""
@@ -34,6 +51,7 @@ class Network:
     """The network's name of a value -> the graph's."""
     references: References = field(default_factory=dict)
     """What stands in for the classes of custom layers."""
+    written: Written = field(default_factory=Written)
 
     def array(self, weights: Any, shape: Sequence[int], *, channel_axis: int = 0, rounded: bool = True) -> np.ndarray:
         """Return the weights of a layer as float32, on the float16 grid where that is the precision and they are to be rounded.

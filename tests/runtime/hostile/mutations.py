@@ -11,11 +11,17 @@ import numpy as np
 from mlpipe.model_files.protobuf import model_pb2
 
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
+ALONE = "model.mlmodel"
+"""What a model that is no package is called."""
+
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 MANIFEST = "Manifest.json"
 
 Files = dict[str, bytes]
-"""The files of a package by path."""
+"""The files of a package by path; of a model that is none, `ALONE`."""
+
+Change = Callable[["Mutator", Any], None]
+"""A way to change a model's protobuf."""
 
 WHOLE = [0, 1, 2, 3, 7, 100, -1, -2, 10**5, 10**9, 2**31 - 1, 2**31, 2**32 + 1, 2**40, 2**62, 2**63 - 1, 2**64 - 1, -(2**31), -(2**63)]
 REAL = [0.0, -0.0, 1.0, -1.0, 0.5, 1e9, 1e38, 3.5e38, -1e38, 1e-45, float("inf"), float("-inf"), float("nan")]
@@ -38,17 +44,19 @@ class Mutator:
         """Note what was changed."""
         self.said.append(what[:200])
 
-    def damage(self, files: Files) -> Files:
+    def damage(self, files: Files, changes: list[Change]) -> Files:
         """Return the package with a few changes: three of four times in the structure of its protobuf."""
         files = dict(files)
+        in_package = [self._manifest, self._weights, self._weights] if MANIFEST in files else []
         if self.random.random() < 0.25:
-            self.choose([self._truncate, self._flip, self._flip, self._manifest, self._weights, self._weights])(files)
+            self.choose([self._truncate, self._flip, self._flip, *in_package])(files)
             return files
-        spec = model_pb2().Model.FromString(files[MODEL])
+        model = protobuf_of(files)
+        spec = model_pb2().Model.FromString(files[model])
         for _ in range(self.choose([1, 1, 1, 2, 4])):
-            if _operations(spec):  # nothing is left to damage where the program itself went
-                self.choose(STRUCTURED)(self, spec)
-        files[MODEL] = spec.SerializeToString(deterministic=True)
+            if ALONE in files or _operations(spec):  # nothing is left to damage where the program itself went
+                self.choose(changes)(self, spec)
+        files[model] = spec.SerializeToString(deterministic=True)
         return files
 
     def _truncate(self, files: Files) -> None:
@@ -58,7 +66,7 @@ class Mutator:
         files[name] = files[name][:length]
 
     def _flip(self, files: Files) -> None:
-        name = self.choose([MODEL, MODEL, *files])
+        name = self.choose([protobuf_of(files), protobuf_of(files), *files])
         data = bytearray(files[name])
         for _ in range(self.choose([1, 3, 30])):
             place = int(self.random.integers(len(data)))
@@ -103,7 +111,12 @@ class Mutator:
         self.say(f"manifest: {files[MANIFEST][:150]!r}")
 
 
-def _messages(message: Any) -> Iterator[Any]:
+def protobuf_of(files: Files) -> str:
+    """Return which of the files the model's protobuf is."""
+    return ALONE if ALONE in files else MODEL
+
+
+def messages(message: Any) -> Iterator[Any]:
     """Yield a message and every message inside it."""
     yield message
     for field, value in message.ListFields():
@@ -115,16 +128,16 @@ def _messages(message: Any) -> Iterator[Any]:
         else:
             values = value if field.is_repeated else [value]
         for inner in values:
-            yield from _messages(inner)
+            yield from messages(inner)
 
 
 def _is_map(field: Any) -> bool:
     return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
 
 
-def _change_anything(mutator: Mutator, spec: Any) -> None:
+def change_anything(mutator: Mutator, spec: Any) -> None:
     """Change a field of a message, whichever it is."""
-    message = mutator.choose(_messages(spec))
+    message = mutator.choose(messages(spec))
     fields = [field for field, _ in message.ListFields()]
     field = mutator.choose(fields if fields and mutator.random.random() < 0.8 else message.DESCRIPTOR.fields or fields or [None])
     if field is None:
@@ -143,12 +156,12 @@ def _change_anything(mutator: Mutator, spec: Any) -> None:
     elif field.message_type is not None:
         message.ClearField(field.name)
     else:
-        setattr(message, field.name, _any_value(mutator, field))
+        setattr(message, field.name, any_value(mutator, field))
 
 
 def _change_list(mutator: Mutator, field: Any, values: Any) -> None:
     if not values:
-        values.add() if field.message_type is not None else values.append(_any_value(mutator, field))
+        values.add() if field.message_type is not None else values.append(any_value(mutator, field))
         return
     place = int(mutator.random.integers(len(values)))
     kind = mutator.choose(["drop", "double", "swap", "change"])
@@ -164,10 +177,10 @@ def _change_list(mutator: Mutator, field: Any, values: Any) -> None:
         values[place].CopyFrom(second)
         values[other].CopyFrom(first)
     elif field.message_type is None:
-        values[place] = _any_value(mutator, field)
+        values[place] = any_value(mutator, field)
 
 
-def _any_value(mutator: Mutator, field: Any) -> Any:
+def any_value(mutator: Mutator, field: Any) -> Any:
     """Return a value that the field can hold, at the edge of what it can mean."""
     kind = field.cpp_type
     if kind == field.CPPTYPE_STRING:
@@ -186,15 +199,15 @@ def _any_value(mutator: Mutator, field: Any) -> Any:
 
 
 def _operations(spec: Any) -> list[Any]:
-    return [message for message in _messages(spec) if message.DESCRIPTOR.name == "Operation"]
+    return [message for message in messages(spec) if message.DESCRIPTOR.name == "Operation"]
 
 
 def _values(spec: Any) -> list[Any]:
-    return [message for message in _messages(spec) if message.DESCRIPTOR.full_name.endswith("MILSpec.Value") and message.HasField("type")]
+    return [message for message in messages(spec) if message.DESCRIPTOR.full_name.endswith("MILSpec.Value") and message.HasField("type")]
 
 
 def _tensor_types(spec: Any) -> list[Any]:
-    return [message for message in _messages(spec) if message.DESCRIPTOR.name == "TensorType"]
+    return [message for message in messages(spec) if message.DESCRIPTOR.name == "TensorType"]
 
 
 def _change_constant(mutator: Mutator, spec: Any) -> None:
@@ -213,7 +226,7 @@ def _change_constant(mutator: Mutator, spec: Any) -> None:
         return
     field = held.DESCRIPTOR.fields_by_name["values"]
     if held.values and mutator.random.random() < 0.8:
-        held.values[int(mutator.random.integers(len(held.values)))] = _any_value(mutator, field)
+        held.values[int(mutator.random.integers(len(held.values)))] = any_value(mutator, field)
     else:
         _change_list(mutator, field, held.values)
 
@@ -258,7 +271,7 @@ def _scale_together(mutator: Mutator, spec: Any) -> None:
 def _rewire(mutator: Mutator, spec: Any) -> None:
     """Let an operation read another value: a later one, its own, one of another type, none."""
     names = [output.name for operation in _operations(spec) for output in operation.outputs]
-    bindings = [message for message in _messages(spec) if message.DESCRIPTOR.name == "Binding" and message.WhichOneof("binding") == "name"]
+    bindings = [message for message in messages(spec) if message.DESCRIPTOR.name == "Binding" and message.WhichOneof("binding") == "name"]
     if not bindings:
         return
     binding = mutator.choose(bindings)
@@ -289,7 +302,7 @@ def _retype(mutator: Mutator, spec: Any) -> None:
 
 def _reorder(mutator: Mutator, spec: Any) -> None:
     """Move, double or drop an operation of a block, or drop a whole block."""
-    blocks = [message for message in _messages(spec) if message.DESCRIPTOR.name == "Block" and message.operations]
+    blocks = [message for message in messages(spec) if message.DESCRIPTOR.name == "Block" and message.operations]
     operations = mutator.choose(blocks).operations
     place, other = (int(mutator.random.integers(len(operations))) for _ in range(2))
     kind = mutator.choose(["move", "double", "drop", "block"])
@@ -319,9 +332,9 @@ def _move_weight(mutator: Mutator, spec: Any) -> None:
     return None
 
 
-def _change_interface(mutator: Mutator, spec: Any) -> None:
+def change_interface(mutator: Mutator, spec: Any) -> None:
     """Change what the model says of itself: names, kinds, sizes, ranges, classes."""
-    mutator.choose([_change_anything, _change_anything, _rename_feature])(mutator, spec.description)
+    mutator.choose([change_anything, change_anything, _rename_feature])(mutator, spec.description)
 
 
 def _rename_feature(mutator: Mutator, description: Any) -> None:
@@ -332,6 +345,6 @@ def _rename_feature(mutator: Mutator, description: Any) -> None:
 
 
 STRUCTURED = [
-    *(_change_anything, _change_anything, _change_anything, _change_constant, _change_constant, _change_constant, _change_shape, _change_shape),
-    *(_scale_together, _rewire, _rename, _retype, _reorder, _move_weight, _change_interface),
+    *(change_anything, change_anything, change_anything, _change_constant, _change_constant, _change_constant, _change_shape, _change_shape),
+    *(_scale_together, _rewire, _rename, _retype, _reorder, _move_weight, change_interface),
 ]

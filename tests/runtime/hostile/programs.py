@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -159,4 +160,4 @@ def save_all(mil: Any, folder: Path) -> None:
         if name == "photo":
             keywords["inputs"] = [mil.ct.ImageType("x", shape=fed.shape, color_layout="BGR", scale=0.5, bias=[1, 2, 3])]
         mil.save(body, {"x": fed}, folder / f"{name}.mlpackage", **keywords)
-        np.save(folder / f"{name}.npy", np.full((*fed.shape[2:], 3), 7, np.uint8) if name == "photo" else fed)
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps({"x": np.full((*fed.shape[2:], 3), 7, np.uint8) if name == "photo" else fed}))
