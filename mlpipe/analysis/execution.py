@@ -9,7 +9,7 @@ from mlpipe.errors import NotExecutable
 from mlpipe.model_files.read import ModelFile
 from mlpipe.runtime.emulation import emulated
 from mlpipe.runtime.lowered import LayerValue
-from mlpipe.runtime.model import lower, open_model
+from mlpipe.runtime.model import lower, model_of
 from mlpipe.runtime.onnx_graph import Layer
 from mlpipe.runtime.precision import Precision
 
@@ -23,7 +23,7 @@ def execution(model: ModelFile, function: str | None = None, *, values: bool = F
     found: dict[str, Any] = {"executable": False, "unsupported": [], "emulated": None, "float16": None}
     try:
         if model.kind not in ("mlprogram", "neuralnetwork"):
-            missing = open_model(model.path, function_name=function).unsupported()
+            missing = model_of(model, Precision.FLOAT32, function_name=function).unsupported()
             return found | {"executable": not missing, "unsupported": list(map(str, missing))}
         lowered, missing = lower(model, Precision.FLOAT32, function)
     except NotExecutable as error:

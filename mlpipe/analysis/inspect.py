@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlpipe.analysis.breakdown import custom_layers_of, details_of, layer_counts, stages_of
 from mlpipe.analysis.execution import execution, layers_of
 from mlpipe.errors import ModelFileInvalid
 from mlpipe.model_files.describe import describe_feature, describe_model
@@ -25,10 +25,13 @@ def inspect_source(path: Path, kind: SourceKind) -> dict[str, Any]:
 
 
 def inspect_coreml(path: Path, *, values: bool = False) -> dict[str, Any]:
-    """Return interface, functions, layers, bits per weight and how the portable runtime executes it. Errors: ModelFileInvalid."""
+    """Return interface, functions, layers, bits per weight, the stages of a pipeline, the sizes of classic models and how all of it is executed.
+
+    Errors: ModelFileInvalid.
+    """
     model = read_model(path)
     try:
-        described = _described(model)
+        described = _described(model) | {"stages": stages_of(model)}
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         # A file of the right form can be wrong in any of its thousand fields.
         raise ModelFileInvalid("the file is damaged", where=str(path), why=f"{type(error).__name__}: {error}") from error
@@ -49,7 +52,9 @@ def _described(model: ModelFile) -> dict[str, Any]:
         "states": description["states"],
         "classifier": description["classifier"],
         "metadata": {key: value for key, value in _metadata(model.spec).items() if value},
-        "layers": dict(Counter(_layers(model)).most_common()),
+        "details": details_of(model),
+        "layers": _layers(model),
+        "custom_layers": custom_layers_of(model.spec),
         "bits": _bits(model),
     }
 
@@ -88,17 +93,11 @@ def _functions(model: ModelFile, *, values: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _layers(model: ModelFile) -> Iterator[str]:
-    """Yield the type of every layer or operation; constants are counted as weights."""
+def _layers(model: ModelFile) -> dict[str, int]:
+    """Return how many layers or operations there are of each type; constants are counted as weights."""
     if model.kind == "mlprogram":
-        yield from (layer.type for layer in layers_of(model) if not layer.type.startswith("constexpr_"))
-        return
-    from mlpipe.weights.neuralnetwork_layers import networks_of
-
-    for _, _, network in networks_of(model.spec):
-        for layer in network.layers:
-            kind = layer.WhichOneof("layer")
-            yield f"custom ({layer.custom.className})" if kind == "custom" else str(kind)
+        return dict(Counter(layer.type for layer in layers_of(model) if not layer.type.startswith("constexpr_")).most_common())
+    return layer_counts(model.spec)
 
 
 def _bits(model: ModelFile) -> dict[str, int]:

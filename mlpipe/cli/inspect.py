@@ -27,7 +27,7 @@ HOW = {
 @click.option("--values", is_flag=True, help="Also list the values inside the model, which predict --tap gives.")
 @common
 def command(model: Path, *, values: bool, as_json: bool) -> None:
-    """Describe MODEL: inputs, outputs, size; for Core ML files also functions, states, layers, bits per weight, and how they run here.
+    """Describe MODEL: inputs, outputs, size; for Core ML files also functions, states, stages, layers, bits per weight, and how they run here.
 
     A layer that is executed by several kernels, in a loop, at random or outside the graph is named; all others are executed by one kernel each.
     """
@@ -50,6 +50,7 @@ def _show(found: Mapping[str, Any]) -> None:
     for function in functions:
         click.echo(f"  function {function['name']}{' (the default)' if function['default'] else ''}")
         _show_interface(function, "  ")
+    _show_parts(found)
     for title, key in (("layers", "layers"), ("weights", "bits")):
         if found.get(key):
             click.echo(f"  {title}: " + ", ".join(f"{name} x{count}" for name, count in found[key].items()))
@@ -63,6 +64,33 @@ def _show_interface(found: Mapping[str, Any], indent: str = "") -> None:
     for side in ("inputs", "outputs", "states"):
         for entry in found.get(side, ()):
             click.echo(f"{indent}  {side[:-1]:<7}{entry['name']}: {_feature(entry)}{', optional' if entry.get('optional') else ''}")
+
+
+def _show_parts(found: Mapping[str, Any]) -> None:
+    """Print the stages of a pipeline, what a classic model holds, and the custom layers."""
+    for stage in found.get("stages", ()):
+        _show_stage(stage)
+    if found.get("details"):
+        click.echo(f"  holds: {_details(found['details'])}")
+    for layer in found.get("custom_layers", ()):
+        click.echo(f"  custom layer {layer['name']}: class {layer['class']}{_given(layer['parameters'])}, {layer['weights']} weights")
+
+
+def _show_stage(stage: Mapping[str, Any]) -> None:
+    """Print one model of a pipeline: `stage 2: glmClassifier, x -> label, p (coefficients 2, labels 2)`."""
+    flow = " -> ".join(", ".join(entry["name"] for entry in stage[side]) for side in ("inputs", "outputs"))
+    layers = ", ".join(f"{name} x{count}" for name, count in stage["layers"].items())
+    holds = "; ".join(filter(None, (_details(stage["details"]), layers)))
+    fate = "" if stage["portable_runtime"]["executable"] else ": cannot run here"
+    click.echo(f"  stage {stage['number']}: {stage['kind']}, {flow}{f' ({holds})' if holds else ''}{fate}")
+
+
+def _details(details: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}{_given(value)}" if isinstance(value, Mapping) else f"{name} {value}" for name, value in details.items() if value != {})
+
+
+def _given(parameters: Mapping[str, Any]) -> str:
+    return f" ({', '.join(f'{name} {value}' for name, value in parameters.items())})" if parameters else ""
 
 
 def _show_execution(runtime: Mapping[str, Any], indent: str, which: str = "") -> None:

@@ -85,6 +85,8 @@ class Feature:
         """Return the type as messages show it: `float32 array 1x3x8x8`, `rgb image 8x8`."""
         if self.kind in ("array", "state"):
             return f"{self.dtype} {self.kind} {self.sizes}"
+        if self.kind == "dictionary":
+            return f"dictionary of {self.dtype} keys and numbers"
         return f"{self.color} image {self.sizes} (height x width)" if self.kind == "image" else self.kind
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpipe.errors import InvalidInput, MlpipeError, NotExecutable
 from mlpipe.model_files.read import kind_of
-from mlpipe.runtime.classic.classic_model import numbers_of
+from mlpipe.runtime.classic.classic_model import ClassicModel, numbers_of
 from mlpipe.runtime.features import Feature
 from mlpipe.runtime.lowered import LayerValue, Unsupported, not_executable
 from mlpipe.runtime.model import RuntimeModel, model_of
@@ -29,7 +29,9 @@ class PipelineModel(RuntimeModel):
         found: list[Unsupported] = []
         for number, stage in enumerate(self.stages(), 1):
             try:
-                found += stage.unsupported()
+                missing = stage.unsupported()
+                # A layer has a name of its own; a classic model has the one of the file, which is the pipeline's.
+                found += [replace(each, name=f"stage {number}") if isinstance(stage, ClassicModel) else each for each in missing]
             except NotExecutable as error:
                 found.append(Unsupported("stage", str(number), error.what))
         return found

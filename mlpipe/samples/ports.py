@@ -14,6 +14,9 @@ from mlpipe.recipe.schema.compare import Samples
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_NO_NUMBERS = ("string", "dictionary", "sequence")
+"""Types of inputs of Core ML models that no array of numbers feeds."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -59,6 +62,10 @@ def fed_input(samples: Samples, ports: Mapping[str, Port]) -> str:
 
 
 def _port(entry: Mapping[str, Any], image: ResolvedImage | None) -> Port:
+    if entry["dtype"] in _NO_NUMBERS:
+        why = "samples of recipes are images and arrays of numbers"
+        fix = "mlpipe predict --samples feeds such inputs, a .json a sample; a recipe without compare.samples packages the model"
+        raise SampleUnreadable(f"input {entry['name']!r} takes a {entry['dtype']}", why=why, fix=fix)
     default = entry.get("default_shape") or entry["shape"]
     if default is None:
         raise SampleUnreadable(f"the source does not say which shape input {entry['name']!r} has", fix=f"say convert.inputs.{entry['name']}.shape")

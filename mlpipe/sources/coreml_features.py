@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlpipe.model_files.describe import class_labels
 from mlpipe.sources.feature import Feature
 
 ARRAY_TYPES = {65568: "float32", 65600: "float64", 131104: "int32", 65552: "float16", 131080: "int8"}
@@ -72,28 +73,4 @@ def image_of(entry: Any) -> dict[str, Any] | None:
 
 def labels_of(spec: Any) -> list[str] | list[int]:
     """Return a classifier's labels in the order of its scores; empty where the file has none."""
-    kind = spec.WhichOneof("Type")
-    if kind == "mlProgram":
-        return _program_labels(spec.mlProgram)
-    holder = getattr(spec, kind)
-    if kind == "pipelineClassifier":
-        return labels_of(holder.pipeline.models[-1]) if holder.pipeline.models else []
-    if "stringClassLabels" in holder.DESCRIPTOR.fields_by_name and holder.HasField("stringClassLabels"):
-        return [str(label) for label in holder.stringClassLabels.vector]
-    if "int64ClassLabels" in holder.DESCRIPTOR.fields_by_name and holder.HasField("int64ClassLabels"):
-        return [int(label) for label in holder.int64ClassLabels.vector]
-    return []
-
-
-def _program_labels(program: Any) -> list[str] | list[int]:
-    """Return the labels of the `classify` operation."""
-    for function in program.functions.values():
-        for block in function.block_specializations.values():
-            constants = {operation.outputs[0].name: operation for operation in block.operations if operation.type == "const"}
-            for operation in block.operations:
-                if operation.type == "classify":
-                    binding = operation.inputs["classes"].arguments[0]
-                    value = binding.value if binding.WhichOneof("binding") == "value" else constants[binding.name].attributes["val"]
-                    tensors = [entry.immediateValue.tensor for entry in value.immediateValue.list.values]
-                    return [getattr(tensor, str(tensor.WhichOneof("value"))).values[0] for tensor in tensors]
-    return []
+    return class_labels(spec) or []

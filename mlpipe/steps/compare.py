@@ -107,6 +107,11 @@ def _judge_by_reference(specs: Sequence[MetricSpec], pairs: Mapping[str, tuple[P
 
 def _evaluated(specs: Sequence[MetricSpec], candidate: Predictions, pairs: Iterator[Pair], prefix: str, not_computed: dict[str, str]) -> dict[str, Value]:
     """Return the metrics that can be computed; the others are noted."""
+    if not candidate.manifest["outputs"] and candidate.ids:
+        not_computed |= dict.fromkeys(
+            (prefix + spec.name for spec in specs), "no output of the model is a number; a classifier's label needs its scores beside it"
+        )
+        return {}
     scores, computable = None, list(specs)
     if any(spec.name in SHARE_METRICS for spec in specs):
         try:

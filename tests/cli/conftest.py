@@ -250,3 +250,36 @@ def halves(tmp_path: Path) -> Path:
     main_function.output("result", "fp16", (2,))
     spec.description.defaultFunctionName = "main"
     return write_canonical(spec, tmp_path / "halves.mlpackage")
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    """Return a pipeline classifier: two numbers to a vector, and the greater one's name."""
+    columns = model_pb2().Model(specificationVersion=1)
+    for name in ("a", "b"):
+        columns.description.input.add(name=name).type.doubleType.SetInParent()
+        columns.featureVectorizer.inputList.add(inputColumn=name, inputDimensions=1)
+    add_array(columns.description.output, "both", (2,))
+    linear = model_pb2().Model(specificationVersion=1)
+    add_array(linear.description.input, "both", (2,))
+    linear.glmClassifier.weights.add().value.extend([-1.0, 1.0])
+    linear.glmClassifier.offset.append(0.0)
+    linear.glmClassifier.stringClassLabels.vector.extend(["first", "second"])
+    spec = model_pb2().Model(specificationVersion=1)
+    spec.description.input.extend(columns.description.input)
+    for described in (linear.description, spec.description):
+        described.output.add(name="greater").type.stringType.SetInParent()
+        described.output.add(name="shares").type.dictionaryType.stringKeyType.SetInParent()
+        described.predictedFeatureName, described.predictedProbabilitiesName = "greater", "shares"
+    spec.pipelineClassifier.pipeline.models.extend([columns, linear])
+    return write_canonical(spec, tmp_path / "pipeline.mlmodel")
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    """Return a model that counts the words `good` and `bad` in a dictionary."""
+    spec = model_pb2().Model(specificationVersion=1)
+    spec.description.input.add(name="counts").type.dictionaryType.stringKeyType.SetInParent()
+    add_array(spec.description.output, "vector", (2,))
+    spec.dictVectorizer.stringToIndex.vector.extend(["good", "bad"])
+    return write_canonical(spec, tmp_path / "words.mlmodel")

@@ -115,3 +115,32 @@ def test_a_program_that_is_damaged_inside(program: Path, mlpipe: Any) -> None:
     for command in ("inspect", "predict"):
         said = mlpipe(command, program, *(("-i", "x=[1, 2, 3]") if command == "predict" else ()))
         assert (said.code, said.err.count("\n") <= 3) == (3, True), said
+
+
+def test_the_stages_of_a_pipeline(pipeline: Path, mlpipe: Any) -> None:
+    assert mlpipe("inspect", pipeline).out.splitlines()[2:] == [
+        "  input  a: float64",
+        "  input  b: float64",
+        "  output greater: string",
+        "  output shares: string -> float64",
+        "  stage 1: featureVectorizer, a, b -> both (columns 2)",
+        "  stage 2: glmClassifier, both -> greater, shares (coefficients 2, transform Logit, labels 2)",
+        "  portable runtime: runs it",
+    ]
+    assert [stage["kind"] for stage in mlpipe("inspect", pipeline, "--json").json["stages"]] == ["featureVectorizer", "glmClassifier"]
+
+
+def test_what_a_classic_model_holds(words: Path, mlpipe: Any) -> None:
+    assert "  holds: keys 2" in mlpipe("inspect", words).out.splitlines()
+
+
+def test_custom_classes_and_what_they_are_given(custom: Path, tmp_path: Path, mlpipe: Any) -> None:
+    lines = mlpipe("inspect", custom).out.splitlines()
+    assert "  custom layer swish: class Swish (beta 2.0), 0 weights" in lines
+    whole = model_pb2().Model(specificationVersion=1)
+    whole.customModel.className = "Mine"
+    whole.customModel.parameters["beta"].doubleValue = 0.5
+    (tmp_path / "whole.mlmodel").write_bytes(whole.SerializeToString())
+    lines = mlpipe("inspect", tmp_path / "whole.mlmodel").out.splitlines()
+    assert "  holds: class Mine, parameters (beta 0.5)" in lines
+    assert "class 'Mine' has no reference" in lines[-1]

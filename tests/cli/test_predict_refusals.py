@@ -217,3 +217,19 @@ def test_a_custom_layer_without_a_reference_that_works(words: tuple[str, ...], c
     (folder / "swish.py").write_text("def broken(x, beta):\n    return 1 / 0\n")
     said = mlpipe("predict", custom, "-i", "x=[1, -2, 3]", *words)
     assert (said.code, message in said.err) == (code, True), said
+
+
+def test_classic_models_and_pipelines_have_nothing_to_tap_or_export(pipeline: Path, words: Path, tmp_path: Path, mlpipe: Any) -> None:
+    for model, given, message in ((pipeline, ("-i", "a=1", "-i", "b=2"), "no layers of its own"), (words, ("-i", 'counts={"bad": 1}'), "no layers to tap")):
+        said = mlpipe("predict", model, *given, "--tap", "both")
+        assert (said.code, message in said.err, "--values" in said.err) == (WRONG, True, False), said
+        export = mlpipe("export", model, "-o", tmp_path / "out.onnx")
+        assert (export.code, "neither is one graph" in export.err) == (FAILED, True), export
+
+
+@pytest.mark.parametrize(
+    ("given", "words_said"), [("[1]", "expected dictionary of string keys and numbers, got list"), ('{"bad": "x"}', "the value 'x' of 'bad'")]
+)
+def test_a_wrong_dictionary(given: str, words_said: str, words: Path, mlpipe: Any) -> None:
+    said = mlpipe("predict", words, "-i", f"counts={given}")
+    assert (said.code, words_said in said.err) == (FAILED, True), said

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mlpipe.exit_codes import ExitCode
+from mlpipe.model_files.protobuf import model_pb2
 
 ROWS = np.random.default_rng(1).integers(0, 200, (5, 3)).astype(np.float32)
 FIXED = ("-i", "y=[1, 1, 1]", "-i", "n=[0]")
@@ -154,3 +155,45 @@ def test_an_array_of_another_name_can_be_named(planes: Path, tmp_path: Path, mlp
     found = mlpipe("predict", planes, "--samples", place, "-o", tmp_path / "out.npz", "--json").json
     assert (found["written"], len(found["samples"]), found["failed"]) == (str(tmp_path / "out.npz"), 2, 0)
     assert "written" not in mlpipe("predict", planes, "--samples", place, "--json").json
+
+
+def test_a_folder_of_json_feeds_dictionaries(words: Path, tmp_path: Path, mlpipe: Any) -> None:
+    folder = tmp_path / "counts"
+    folder.mkdir()
+    (folder / "0.json").write_text('{"good": 2, "other": 1}')
+    (folder / "1.json").write_text('{"bad": 0.5}')
+    found = mlpipe("predict", words, "--samples", folder, "--json").json["samples"]
+    assert [(entry["sample"], entry["outputs"]["vector"]["values"]) for entry in found] == [("0.json", [2, 0]), ("1.json", [0, 0.5])]
+
+
+def test_a_json_names_the_inputs_of_one_sample(pipeline: Path, tmp_path: Path, mlpipe: Any) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for number, text in enumerate(['{"a": 1, "b": 2}', '{"a": 2, "b": 1}', '{"a": 2}', '{"a": 2, "b": 1, "c": 3}', "[1, 2]"]):
+        (folder / f"{number}.json").write_text(text)
+    said = mlpipe("predict", pipeline, "--samples", folder)
+    assert [line.split()[-1] for line in said.out.splitlines() if "greater" in line] == ["second", "first"]
+    assert said.code is ExitCode.STEP_FAILED
+    for words in ("2.json has no value for the input 'b'", "3.json does not name the model's inputs", "4.json feeds one input", "3 of 5 samples failed"):
+        assert words in said.err
+    only = mlpipe("predict", pipeline, "--samples", folder / "[4].json", "-i", "a=1")
+    assert "input 'b' does not fit" in only.err
+
+
+def test_json_beside_arrays_is_no_sample(planes: Path, tmp_path: Path, mlpipe: Any) -> None:
+    folder = tmp_path / "planes"
+    folder.mkdir()
+    np.save(folder / "x.npy", np.zeros((1, 3, 4, 6), np.float32))
+    (folder / "notes.json").write_text("{}")
+    assert mlpipe("predict", planes, "--samples", folder).err.splitlines() == ["note: passed over, neither images nor arrays: notes.json"]
+
+
+def test_text_files_feed_strings(tmp_path: Path, mlpipe: Any) -> None:
+    spec = model_pb2().Model(specificationVersion=1)
+    spec.description.input.add(name="word").type.stringType.SetInParent()
+    spec.description.output.add(name="number").type.int64Type.SetInParent()
+    spec.categoricalMapping.stringToInt64Map.map["3"] = 7
+    (tmp_path / "map.mlmodel").write_bytes(spec.SerializeToString())
+    (tmp_path / "word.txt").write_text("3")
+    (found,) = mlpipe("predict", tmp_path / "map.mlmodel", "--samples", tmp_path / "word.txt", "--json").json["samples"]
+    assert found["outputs"]["number"]["values"] == 7

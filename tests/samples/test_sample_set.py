@@ -272,3 +272,13 @@ def test_a_large_file_is_read_a_sample_at_a_time(tmp_path: Path, opened: Open) -
         tracemalloc.stop()
         assert count == 1 << 24
         assert peak < 12 << 20
+
+
+@pytest.mark.parametrize("section", [{"arrays": "x.npy"}, {"synthetic": {"count": 2}}])
+@pytest.mark.parametrize("dtype", ["string", "dictionary", "sequence"])
+def test_inputs_that_are_no_numbers_are_refused_with_what_feeds_them(section: dict[str, Any], dtype: str, tmp_path: Path, opened: Open) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 2)))
+    given = {"arrays": str(tmp_path / "x.npy")} if "arrays" in section else section
+    with pytest.raises(SampleUnreadable, match=f"input 'words' takes a {dtype}") as caught:
+        opened(given, {"words": ([], dtype)})
+    assert "mlpipe predict --samples" in str(caught.value.fix)

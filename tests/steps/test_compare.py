@@ -194,3 +194,12 @@ def test_an_image_output_is_held_against_what_a_pixel_can_say(step_request: Requ
     candidate = {"a": {"y": np.asarray([[0.0, 0.5, 1.0]])}}
     inputs = {"candidate": predictions("c/float32", candidate, image_outputs=images).parent, "source": predictions("s", source)}
     assert compare.run(step_request("c", parameters=parameters("max_abs_error"), inputs=inputs)).values["metrics"]["source.max_abs_error"]["value"] == 0.0
+
+
+def test_a_model_without_numbers_says_why_nothing_was_compared(step_request: Request, predictions: Predictions) -> None:
+    empty: dict[str, dict[str, np.ndarray]] = {"0": {}, "1": {}}
+    inputs = {"candidate": predictions("c/float32", empty).parent, "source": predictions("s", empty)}
+    result = compare.run(step_request("c", parameters=parameters("snr_db", "top1_agreement"), inputs=inputs)).values
+    assert (result["metrics"], result["n"]) == ({}, 2)
+    assert set(result["not_computed"]) == {"source.snr_db", "source.top1_agreement"}
+    assert all("no output of the model is a number" in why for why in result["not_computed"].values())

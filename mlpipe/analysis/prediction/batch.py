@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.analysis.prediction.pixels import IMAGE_SUFFIXES, pixels_for
-from mlpipe.analysis.prediction.values import ARRAY_SUFFIXES, read_value
+from mlpipe.analysis.prediction.values import ARRAY_SUFFIXES, named_values, read_value
 from mlpipe.errors import RecipeError, SampleUnreadable
 from mlpipe.recipe.schema.compare import Samples
 from mlpipe.runtime.features import Feature
@@ -43,7 +43,7 @@ def open_batch(location: str | Path, features: Sequence[Feature], settings: Samp
     place, key = _place(str(location))
     if place.is_file() and place.suffix.lower() in ARRAY_SUFFIXES:
         return _rows(place, key, features, settings, limit)
-    files, note = _files(str(location))
+    files, note = _files(str(location), json_too=any(feature.kind not in ("array", "image") for feature in _fed(features, [])))
     if not files:
         fix = "give a folder, a glob in quotes, or a .npz with samples along the first axis"
         raise RecipeError(f"--samples: there are no samples at {str(location)!r}", why=note, fix=fix)
@@ -57,13 +57,17 @@ def _place(location: str) -> tuple[Path, str | None]:
     return (Path(name), key) if separator and not Path(location).exists() and Path(name).is_file() else (Path(location), None)
 
 
-def _files(location: str) -> tuple[list[Path], str | None]:
-    """Return the files of a folder that inputs can be read from, and those that a glob or a name names, whatever they are."""
+def _files(location: str, *, json_too: bool) -> tuple[list[Path], str | None]:
+    """Return the files of a folder that inputs can be read from, and those that a glob or a name names, whatever they are.
+
+    A .json in a folder is a sample where inputs are dictionaries, text or single numbers; beside images and arrays it is more often about them.
+    """
     folder = Path(location)
     if not folder.is_dir():
         return sorted(Path(name) for name in glob.glob(location, recursive=True) if Path(name).is_file()), None  # noqa: PTH207 (absolute globs)
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    files = [path for path in found if path.suffix.lower() in (*IMAGE_SUFFIXES, *ARRAY_SUFFIXES)]
+    suffixes = (*IMAGE_SUFFIXES, *ARRAY_SUFFIXES, *((".json",) if json_too else ()))
+    files = [path for path in found if path.suffix.lower() in suffixes]
     others = [path.name for path in found if path not in set(files)]
     return files, f"passed over, neither images nor arrays: {_some(others)}" if others else None
 
@@ -75,7 +79,12 @@ def _some(names: Sequence[str]) -> str:
 def _sample(path: Path, features: Sequence[Feature], settings: Samples) -> Feed:
     if path.suffix.lower() == ".npz":
         return {feature.name: read_value(feature, str(path), settings) for feature in _fed(features, array_keys(path) or [])}
-    feature = _only(_fed(features, []), path.name)
+    fed = _fed(features, [])
+    if path.suffix.lower() == ".json" and [feature.kind for feature in fed] != ["dictionary"]:
+        named = named_values(features, path)
+        if named is not None:
+            return named
+    feature = _only(fed, path.name)
     return {feature.name: read_value(feature, str(path), settings)}
 
 
@@ -88,7 +97,11 @@ def _only(features: Sequence[Feature], name: str) -> Feature:
     if len(features) != 1:
         listed = ", ".join(repr(feature.name) for feature in features)
         why = f"the model takes {listed}" if features else "every input is given with --input already"
-        raise SampleUnreadable(f"{name} feeds one input", why=why, fix="give the others with --input, or each sample as an .npz with an array for each")
+        raise SampleUnreadable(
+            f"{name} feeds one input",
+            why=why,
+            fix="give the others with --input, or each sample as an .npz with an array for each, or a .json with a value for each",
+        )
     return features[0]
 
 

@@ -157,7 +157,7 @@ def _taps(model: RuntimeModel, names: Sequence[str]) -> Taps | None:
         return model.taps(names) if names else None
     except InvalidInput as error:
         near = error.fix if error.fix and error.fix.startswith("did you mean") else None
-        raise RecipeError(error.what, why=error.why, fix=near or "mlpipe inspect --values lists what can be tapped") from error
+        raise RecipeError(error.what, why=error.why, fix=near or ("mlpipe inspect --values lists what can be tapped" if model.layers else None)) from error
 
 
 def _require(missing: Sequence[Feature]) -> None:

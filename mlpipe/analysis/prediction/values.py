@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,25 @@ def read_value(feature: Feature, location: str, settings: Samples) -> Any:
         return pixels_for(feature, array, settings, path.name) if feature.kind == "image" else array
     if suffix == ".json":
         return _structured(feature, _json(path))
+    if suffix == ".txt" and feature.kind == "string":
+        return _text_file(path)
     if suffix in (".txt", ".csv"):
         return _numbers(feature, path)
     return pixels_for(feature, path, settings, path.name)
+
+
+def named_values(features: Sequence[Feature], path: Path) -> dict[str, Any] | None:
+    """Return what a .json holds for inputs by their names; None where it is no object. Errors: SampleUnreadable where one is missing or unknown."""
+    values = _json(path)
+    if not isinstance(values, dict):
+        return None
+    names = [feature.name for feature in features]
+    if not set(values) <= set(names):
+        raise SampleUnreadable(f"{path.name} does not name the model's inputs", fix=f"write an object with {', '.join(map(repr, names))}")
+    missing = [feature.name for feature in features if not feature.optional and feature.name not in values]
+    if missing:
+        raise SampleUnreadable(f"{path.name} has no value for the input {missing[0]!r}")
+    return {feature.name: _structured(feature, values[feature.name]) for feature in features if feature.name in values}
 
 
 def _literal(text: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from mlpipe.errors import InvalidInput, NotExecutable
 from mlpipe.runtime.classic.columns import Transform
 from mlpipe.runtime.classic.rows import run_rows
-from mlpipe.runtime.classic.table import transform_of
+from mlpipe.runtime.classic.table import ONLY_APPLE, transform_of
 from mlpipe.runtime.features import Feature
 from mlpipe.runtime.lowered import LayerValue, Unsupported
 from mlpipe.runtime.model import RuntimeModel
@@ -29,7 +29,8 @@ class ClassicModel(RuntimeModel):
         try:
             self.compile()
         except NotExecutable as error:
-            return [Unsupported(self._file.kind, self._file.path.name, error.why or error.what)]
+            why = error.why if self._file.kind in ONLY_APPLE else None
+            return [Unsupported(self._file.kind, self._file.path.name, why or "; ".join(filter(None, (error.what, error.why))))]
         return []
 
     def compile(self) -> None:
