@@ -23,6 +23,7 @@ Values of --input:
   x.npy, data.npz:x       an array; of an .npz the array with the input's name, or the one named after the colon
   x.json, x.txt           lists, or plain numbers
   3, 0.5, [1, 2], NaN     the numbers themselves
+  {"great": 1}            a dictionary, for inputs that are dictionaries
   some text, @review.txt  for inputs of strings: the text itself, or a file's
 \b
 Examples:

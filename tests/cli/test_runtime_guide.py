@@ -19,12 +19,16 @@ BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", GUIDE.read_text(encoding="utf
 
 
 @pytest.fixture
-def folder(tmp_path: Path, photo: Path, program: Path, custom: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, photo: Path, program: Path, custom: Path, pipeline: Path, words: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the working directory, with the files that the guide names."""
     made = tmp_path / "guide"
     (made / "pictures").mkdir(parents=True)
     photo.rename(made / "Photo.mlmodel")
     custom.rename(made / "Custom.mlmodel")
+    pipeline.rename(made / "Pipeline.mlmodel")
+    words.rename(made / "Words.mlmodel")
+    (made / "counts").mkdir()
+    (made / "counts" / "one.json").write_text('{"good": 1}')
     (made / "swish.py").write_text("import numpy as np\n\ndef swish(x, beta):\n    return x / (1 + np.exp(-beta * x))\n")
     for name in ("Net.mlpackage", "Functions.mlpackage"):
         (made / name).symlink_to(program, target_is_directory=True)
