@@ -16,6 +16,7 @@ from mlpipe.runtime.ort import import_onnxruntime
 
 LEAF = 6
 EQUAL, NOT_EQUAL = 4, 5
+LARGEST_FEATURE = 2**31 - 1
 
 TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "NoTransform": lambda scores: scores,
@@ -153,6 +154,8 @@ def _add_tree(nodes: _Nodes, tree: dict[int, Any], root: int, number: int, dimen
 
 
 def _add_branch(nodes: _Nodes, mode: int, split: float, feature: int, yes: tuple[int, bool], no: tuple[int, bool], *, missing_true: bool = False) -> None:
+    if feature > LARGEST_FEATURE:
+        raise NotExecutable(f"the trees ask for feature {feature}", why=f"the runtime counts features up to {LARGEST_FEATURE}")
     nodes.modes.append(mode)
     nodes.splits.append(split)
     nodes.features.append(int(feature))

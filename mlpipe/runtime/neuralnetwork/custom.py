@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from mlpipe.weights.neuralnetwork import decode, stored_as
 
 TRIED_SIZES = (16, 24)
 """What stands for sizes that vary, to see which of the outputs' sizes vary with them."""
+
+LARGEST_TRIED = 1 << 27
+"""The most numbers of an input that a reference is tried on."""
 
 
 def custom(net: Network, layer: Any, _: object) -> None:
@@ -63,6 +67,9 @@ def _shapes(layer: CustomLayer, shapes: Sequence[Sequence[Dim]]) -> list[tuple[D
     sizes = TRIED_SIZES if any(not isinstance(size, int) for shape in shapes for size in shape) else TRIED_SIZES[:1]
     found = []
     for stand_in in sizes:
+        for shape in shapes:
+            if (count := math.prod(stand_in if not isinstance(size, int) else size for size in shape)) > LARGEST_TRIED:
+                raise UnsupportedLayerError(f"its reference would have to be tried on {count:,} zeros")
         zeros = [np.zeros([size if isinstance(size, int) else stand_in for size in shape], np.float32) for shape in shapes]
         with np.errstate(all="ignore"):
             found.append([array.shape for array in layer.run(zeros)])

@@ -6,6 +6,7 @@ NeuralNetworkMeanImage of the specification.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from mlpipe.runtime.onnx_graph import Dim
 
 RANK5 = 0
 """The value of both mapping enums that makes [sequence, batch, channel, height, width] of every input."""
+
+LARGEST_INPUT = 1 << 30
+"""The most bytes that a network may declare an input with: what it says is believed before anything is fed, and weights are laid out for it."""
 
 
 def add_inputs(net: Network, network: Any, features: Sequence[Feature]) -> None:
@@ -41,6 +45,8 @@ def add_inputs(net: Network, network: Any, features: Sequence[Feature]) -> None:
 
 def _declare(net: Network, feature: Feature) -> str:
     sizes = feature.sizes.dims()
+    if (taken := math.prod(size for size in sizes if size is not None) * 4) > LARGEST_INPUT:
+        raise NotExecutable(f"input {feature.name!r} would take {taken / 1e9:,.1f} GB", why=f"it is declared as {feature}")
     dims: list[Dim] = [f"{feature.name}.{axis}" if size is None else size for axis, size in enumerate(sizes)]
     if feature.kind == "image":
         return net.graph.add_input(feature.name, np.float32, [1, feature.channels, *dims])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.ops import image_resizing
@@ -15,6 +18,9 @@ NEAREST = 0
 DEFAULT, CORNERS_ALIGNED = 0, 1
 """Linear upsampling; the third mode does not align corners but lets half pixels lie at the edges."""
 
+SMALL = 4
+"""What stands for a size that varies."""
+
 
 @layer("upsample")
 def upsample(net: Network, params: Any, x: str) -> str:
@@ -26,6 +32,9 @@ def upsample(net: Network, params: Any, x: str) -> str:
         height, width = params.fractionalScalingFactor
     else:
         height, width = pair(params.scalingFactor, 1)
+    # Where sizes vary, the factors must at least be bearable for a small picture.
+    shape = [size if isinstance(size, int) else SMALL for size in net.graph.shape(x)]
+    net.graph.check_size([*shape, *(math.ceil(factor) for factor in (height, width))], np.float32)
     build, image = build_of(net), tensor(net, x)
     if params.mode == NEAREST:
         return str(image_resizing.upsample_nearest_neighbor(build, image, height, width))
