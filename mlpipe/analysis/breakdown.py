@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,9 @@ from mlpipe.weights.neuralnetwork_layers import inner_networks, networks_of
 
 Details = dict[str, Any]
 
+PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+"""The specification's types of models that are made of models."""
+
 
 def stages_of(model: ModelFile, prefix: str = "") -> list[dict[str, Any]]:
     """Return the models of a pipeline in order, those of pipelines inside it numbered `2.1`, `2.2`; none for a model that is no pipeline.
@@ -22,9 +25,8 @@ def stages_of(model: ModelFile, prefix: str = "") -> list[dict[str, Any]]:
     """
     if model.kind != "pipeline":
         return []
-    holder = getattr(model.spec, model.spec.WhichOneof("Type"))
     found = []
-    for number, spec in enumerate((holder.pipeline if "pipeline" in holder.DESCRIPTOR.fields_by_name else holder).models, 1):
+    for number, spec in enumerate(_models(model.spec), 1):
         stage = replace(model, spec=spec, kind=kind_of(spec))
         runtime = execution(stage)
         found.append(
@@ -68,6 +70,16 @@ def custom_layers_of(spec: Any) -> list[dict[str, Any]]:
     ]
 
 
+def custom_classes_of(spec: Any) -> list[str]:
+    """Return the classes that an app must bring, of custom layers and of custom models, also those in stages."""
+    kind = spec.WhichOneof("Type")
+    if kind == "customModel":
+        return [spec.customModel.className]
+    if kind not in PIPELINES:
+        return [layer["class"] for layer in custom_layers_of(spec)]
+    return [name for stage in _models(spec) for name in custom_classes_of(stage)]
+
+
 def details_of(model: ModelFile) -> Details:
     """Return the sizes of a classic model by what they count, e.g. {"trees": 20, "nodes": 316, "labels": 2}; nothing for other models."""
     if model.kind in ("mlprogram", "neuralnetwork", "pipeline"):
@@ -76,6 +88,13 @@ def details_of(model: ModelFile) -> Details:
     details = _DETAILS[model.kind](parameters) if model.kind in _DETAILS else {}
     labels = class_labels(model.spec)
     return details if labels is None else details | {"labels": len(labels)}
+
+
+def _models(spec: Any) -> Iterable[Any]:
+    """Return the models of a pipeline."""
+    holder = getattr(spec, spec.WhichOneof("Type"))
+    found: Iterable[Any] = (holder.pipeline if "pipeline" in holder.DESCRIPTOR.fields_by_name else holder).models
+    return found
 
 
 def _layers(network: Any) -> Iterator[Any]:

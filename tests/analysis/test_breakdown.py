@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpipe.analysis.breakdown import custom_layers_of, details_of, layer_counts, stages_of
+from mlpipe.analysis.breakdown import custom_classes_of, custom_layers_of, details_of, layer_counts, stages_of
 from mlpipe.model_files.protobuf import model_pb2
 from mlpipe.model_files.read import ModelFile, kind_of
 
@@ -160,3 +160,14 @@ def test_the_layers_of_a_stage_are_counted() -> None:
     (stage,) = stages_of(as_file(spec))
     assert stage["layers"] == {"activation": 1, "custom (Swish)": 1}
     assert (stage["details"], stage["portable_runtime"]["executable"]) == ({}, False)
+
+
+def test_the_classes_that_an_app_must_bring_are_found_in_every_stage() -> None:
+    whole = model_pb2().Model(specificationVersion=1)
+    whole.customModel.className = "Whole"
+    inner = model_pb2().Model(specificationVersion=1)
+    inner.pipelineRegressor.pipeline.models.append(whole)
+    spec = model_pb2().Model(specificationVersion=4)
+    spec.pipeline.models.extend([network_in_a_branch(), inner])
+    assert custom_classes_of(spec) == ["Swish", "Inner", "Whole"]
+    assert custom_classes_of(whole) == ["Whole"]

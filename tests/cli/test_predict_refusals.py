@@ -209,6 +209,7 @@ def test_an_output_that_cannot_be_written(program: Path, tmp_path: Path, mlpipe:
         ((), FAILED, "say what stands in for a class: --custom-layer CLASS=FILE.py:FUNCTION"),
         (("--custom-layer", "Swish"), WRONG, "expected CLASS=FILE.py:FUNCTION"),
         (("--custom-layer", "Swish=nowhere.py:swish"), FAILED, "cannot be read"),
+        (("--custom-layer", "Swash=swish.py:broken"), WRONG, "no custom class 'Swash'"),
         (("--custom-layer", "Swish=swish.py:mish"), WRONG, "swish.py has no function mish"),
         (("--custom-layer", "Swish=swish.py:broken"), FAILED, "ZeroDivisionError"),
     ],

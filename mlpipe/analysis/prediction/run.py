@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mlpipe.analysis.breakdown import custom_classes_of
 from mlpipe.analysis.prediction.batch import Feed, open_batch
 from mlpipe.analysis.prediction.result import Prediction
 from mlpipe.analysis.prediction.values import value_of
 from mlpipe.analysis.prediction.write import Writer, writer_for
 from mlpipe.errors import InvalidInput, NotExecutable, RecipeError, SampleUnreadable, StoreUnusable
+from mlpipe.model_files.read import read_model
 from mlpipe.quantization.user_function import load_function
 from mlpipe.recipe.guess import source_kind
 from mlpipe.recipe.schema.compare import Samples
@@ -72,10 +74,11 @@ class Predictions:
 def open_for(path: Path, precision: str, function: str | None, custom_layers: Mapping[str, Callable[..., Any] | str]) -> RuntimeModel:
     """Return a Core ML model that is ready to predict. A custom layer's reference is a function, or `file.py:function`.
 
-    Errors: RecipeError for a model of another kind, or a function that the model or the file does not have; UserCodeFailed; ModelFileInvalid;
+    Errors: RecipeError for a model of another kind, or a function or class that the model or the file does not have; UserCodeFailed; ModelFileInvalid;
     NotExecutable.
     """
     require_core_ml(path)
+    _check_classes(path, list(custom_layers))
     references = {name: load_function(given, Path()) if isinstance(given, str) else given for name, given in custom_layers.items()}
     try:
         return load_model(path, precision=precision, function_name=function, custom_layers=references)
@@ -85,6 +88,16 @@ def open_for(path: Path, precision: str, function: str | None, custom_layers: Ma
         if error.fix is None and "has no reference" in error.what:
             error.fix = "say what stands in for a class: --custom-layer CLASS=FILE.py:FUNCTION (in Python: custom_layers={...})"
         raise
+
+
+def _check_classes(path: Path, given: Sequence[str]) -> None:
+    """Check that the model has the classes that references stand in for: nothing would rest on them. Errors: RecipeError."""
+    if not given:
+        return
+    known = sorted(set(custom_classes_of(read_model(path).spec)))
+    for name in given:
+        if name not in known:
+            raise RecipeError(f"the model has no custom class {name!r}", fix=f"its custom classes are {', '.join(map(repr, known)) or 'none'}")
 
 
 def require_core_ml(path: Path) -> None:
