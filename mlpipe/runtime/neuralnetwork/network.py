@@ -186,6 +186,13 @@ class Network:
         self.require_rank(vector, 1)
         return self.sizes(vector, 0)[0]
 
+    def with_rank(self, value: str, vector: str) -> str:
+        """Return a value whose shape is what the vector holds, with its rank.
+
+        Errors: UnsupportedLayerError where the vector's length is flexible: everything behind it depends on the rank.
+        """
+        return self.graph.set_type(value, np.float32, [None] * self.length(vector))
+
     def at_least_1d(self, value: str) -> str:
         """Return the value, with one dimension where it has none: networks know no tensors without dimensions."""
         if self.require_rank(value) > 0:

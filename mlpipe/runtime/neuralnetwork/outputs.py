@@ -22,11 +22,22 @@ def add_outputs(net: Network, features: Sequence[Feature], classifier: Classifie
         if feature.name in made_on_host:
             continue
         value = _tensor(net, feature.name)
-        if rank5 and feature.kind == "array":
-            value = legacy_shape(net, value, feature.sizes.default)
+        if feature.kind == "array":
+            value = legacy_shape(net, value, feature.sizes.default) if rank5 else _as_stated(net, value, feature.sizes.default)
         net.graph.outputs[feature.name] = value
     if classifier:
         _add_scores(net, classifier)
+
+
+def _as_stated(net: Network, value: str, stated: Sequence[int]) -> str:
+    """Return a tensor in the stated shape where that has another rank and as many elements: an image is a tensor of rank 4, and results are stated in 3.
+
+    Source: the tests of `make_image_input` in coremltools.
+    """
+    static = net.graph.static_shape(value)
+    if not stated or static is None or len(static) == len(stated) or prod(static) != prod(stated):
+        return value
+    return net.reshape(value, list(stated))
 
 
 def _add_scores(net: Network, classifier: Classifier) -> None:

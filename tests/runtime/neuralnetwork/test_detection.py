@@ -105,12 +105,15 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, iou: float, least: float, 
 
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize(("iou", "least", "most"), [(0.3, 0.2, 6), (0.3, 0.2, 40), (0.0, 0.0, 5), (0.5, 2.0, 4)])
-def test_non_maximum_suppression(nn: Any, per_class: bool, iou: float, least: float, most: int) -> None:
+@pytest.mark.parametrize("fed", [False, True])
+def test_non_maximum_suppression(nn: Any, fed: bool, per_class: bool, iou: float, least: float, most: int) -> None:
     rng = np.random.default_rng(0)
     boxes = np.concatenate([rng.random((2, 20, 2)) * 3, 0.5 + rng.random((2, 20, 2))], axis=-1).astype(np.float32)
     scores = rng.random((2, 20, 3)).astype(np.float32)
     params = {"iouThreshold": iou, "scoreThreshold": least, "maxBoxes": most, "perClassSuppression": per_class}
-    found_boxes, found_scores, indices, counts = nn.run("NonMaximumSuppression", params, boxes, scores, outputs=4)
+    limits = [[iou], [least], [most]] if fed else []
+    params |= {"iouThreshold": 0.7, "scoreThreshold": 0.4, "maxBoxes": 1} if fed else {}
+    found_boxes, found_scores, indices, counts = nn.run("NonMaximumSuppression", params, boxes, scores, *limits, outputs=4)
     for batch in range(2):
         kept = suppressed(boxes[batch], scores[batch], iou, least, per_class=per_class)[:most]
         assert counts[batch] == len(kept)
@@ -131,7 +134,14 @@ def test_constants_stand_in_for_the_thresholds(nn: Any) -> None:
     found = model.predict({"boxes": boxes, "scores": scores})
     assert found["indices"].tolist() == [[0, 1]]
     assert found["count"].tolist() == [2]
-    assert "only known when the model runs" in nn.refusal("NonMaximumSuppression", {"maxBoxes": 2}, (1, 3, 4), (1, 3, 1), (1,), outputs=4)
+
+
+def test_a_score_that_equals_a_fed_threshold_is_kept(nn: Any) -> None:
+    boxes = np.array([[[0, 0, 1, 1], [5, 5, 1, 1], [9, 9, 1, 1]]], np.float32)
+    scores = np.array([[[0.9], [0.5], [0.4999]]], np.float32)
+    *_, indices, count = nn.run("NonMaximumSuppression", {}, boxes, scores, [0.5], [0.5], [3], outputs=4)
+    assert indices.tolist() == [[0, 1, -1]]
+    assert count.tolist() == [2]
 
 
 @pytest.mark.parametrize(("batch_axis", "sequence_axis"), [(0, 1), (0, 2), (1, 2), (0, -1)])

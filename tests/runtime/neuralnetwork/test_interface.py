@@ -222,3 +222,11 @@ def test_a_layer_that_needs_a_fixed_size_is_refused_where_it_is_flexible(nn: Any
     for low, high in ((1, 1), (1, 1), (4, 9), (6, 6)):
         ranges.add(lowerBound=low, upperBound=high)
     assert "flexible" in nn.model(spec).unsupported()[0].why
+
+
+@pytest.mark.parametrize(("stated", "result"), [([3, 1, 4], (3, 1, 4)), ([12], (12,)), ([1, 4, 3, 1], (1, 3, 1, 4)), ([5], (1, 3, 1, 4)), ([], (1, 3, 1, 4))])
+def test_a_result_of_another_rank_has_the_stated_shape(nn: Any, stated: list[int], result: tuple[int, ...]) -> None:
+    spec = nn.specification([("sin", ["x"], ["y"], {})], {"x": (1, 3, 1, 4)}, ["y"])
+    spec.description.output[0].type.multiArrayType.shape.extend(stated)
+    x = nn.random(1, 3, 1, 4)
+    nn.close(nn.model(spec).predict({"x": x})["y"], np.sin(x).reshape(result))

@@ -123,6 +123,7 @@ def test_one_hot(nn: Any, axis: int, position: int) -> None:
     indices = np.asarray([2, 0, -1, 4, 3])
     expected = np.moveaxis(np.where(np.arange(4) == indices[:, None], 5, -1), 1, position)
     nn.close(nn.run("oneHot", {"oneHotVectorSize": 4, "axis": axis, "onValue": 5, "offValue": -1}, indices), expected)
+    nn.close(nn.run("oneHot", {"oneHotVectorSize": 2, "axis": axis, "onValue": 5, "offValue": -1}, indices, [4]), expected)
 
 
 BANDS: list[tuple[str, dict[str, Any], Any]] = [

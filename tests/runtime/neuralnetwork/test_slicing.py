@@ -44,6 +44,14 @@ def test_slice_static_and_dynamic(nn: Any, params: dict[str, Any], index: Any) -
         reads = ["x", "beginIds", "endIds", "strides"][: count + 1]
         spec = nn.specification([*layers, ("sliceDynamic", reads, ["y"], params_without(params, reads, dynamic))], {"x": (5, 5, 5)}, ["y"])
         nn.close(nn.model(spec).predict({"x": x})["y"], x[index])
+        fed = nn.run("sliceDynamic", params_without(params, reads, dynamic), x, *(params[name] for name in reads[1:]))
+        nn.close(fed, x[index])
+
+
+def test_slice_dynamic_takes_what_the_builder_writes_by_default(nn: Any) -> None:
+    x = nn.random(5, 6)
+    five = {"endIds": [1] * 5, "strides": [1] * 5, "beginMasks": [False] * 5, "endMasks": [False] * 5, "squeezeMasks": [False] * 5}
+    nn.close(nn.run("sliceDynamic", five, x, [1, 2], [4, 6]), x[1:4, 2:6])
 
 
 def params_without(params: dict[str, Any], reads: list[str], masks: dict[str, Any]) -> dict[str, Any]:
@@ -86,12 +94,23 @@ def test_constant_pad(nn: Any) -> None:
     nn.close(nn.run("constantPad", smaller, x), x)
 
 
+@pytest.mark.parametrize("sized", [False, True])
+def test_constant_pad_by_an_input(nn: Any, sized: bool) -> None:
+    x = nn.random(3, 4)
+    amounts, pads = ([0, 5, 7, 0], [(0, 2), (3, 0)]) if sized else ([0, 1, 4, 2], [(0, 1), (4, 2)])
+    params = {"value": 2, "padToGivenOutputSizeMode": sized}
+    nn.close(nn.run("constantPad", params, x, amounts), np.pad(x, pads, constant_values=2))
+    nn.close(nn.run("constantPad", params, x, [0, 2, 0, 3] if sized else [0] * 4), x)
+
+
 REFUSED: list[tuple[str, dict[str, Any], list[tuple[int, ...]], str]] = [
     ("slice", {"axis": "WIDTH_AXIS", "startIndex": 3, "endIndex": 2, "stride": 1}, [(1, 1, 5)], "empty"),
     ("slice", {"axis": "WIDTH_AXIS", "endIndex": 2}, [(1, 1, 5)], "stride of 0"),
     ("sliceStatic", {"beginIds": [1], "endIds": [2], "strides": [1]}, [(2, 2)], "another number of axes"),
     ("sliceStatic", {"beginIds": [7], "endIds": [0], "strides": [1], "squeezeMasks": [True]}, [(5,)], "empty"),
-    ("sliceDynamic", {"endIds": [2], "strides": [1]}, [(5,), (1,)], "only known when the model runs"),
+    ("sliceDynamic", {"endIds": [2], "strides": [1, 1]}, [(5, 5), (2,)], "another number of axes"),
+    ("sliceDynamic", {"endIds": [2, 2], "strides": [1, 1]}, [(5, 5), (1,)], "another number of axes"),
+    ("constantPad", {}, [(2, 2), (2,)], "2 amounts"),
     ("crop", {"cropAmounts": {"borderAmounts": [{"startEdgeSize": 3, "endEdgeSize": 2}, {}]}}, [(1, 5, 5)], "does not lie within"),
     ("crop", {"offset": [3, 0]}, [(1, 5, 5), (1, 3, 3)], "does not lie within"),
     ("padding", {"reflection": {}, "paddingAmounts": {"borderAmounts": [{"startEdgeSize": 3}, {}]}}, [(3, 5)], "longer than the image"),

@@ -22,9 +22,9 @@ from mlpipe.runtime.mlprogram.values import Tensor
 class Limits:
     """What is suppressed."""
 
-    iou: float
-    score: float
-    max_boxes: int
+    iou: float | Tensor
+    score: float | Tensor
+    max_boxes: int | Tensor
     per_class: bool
 
 
@@ -42,7 +42,7 @@ def non_maximum_suppression(
 
     Shapes: boxes [batch, boxes, 4] as centre and size, scores [batch, boxes, classes]; the results [batch, max_boxes, ...] and [batch].
     """
-    return _suppressed(build, boxes.name, scores.name, Limits(iou_threshold, score_threshold, max_boxes, per_class_suppression))
+    return suppressed(build, boxes.name, scores.name, Limits(iou_threshold, score_threshold, max_boxes, per_class_suppression))
 
 
 @op("non_maximum_suppression", since="iOS17")
@@ -60,14 +60,32 @@ def non_maximum_suppression_boxes_last(
     """
     limits = Limits(iou_threshold, -np.inf, max_boxes, per_class_suppression)
     rows, classes = (build.add("Transpose", table, perm=[0, 2, 1]) for table in (boxes, scores))
-    *chosen, indices, _ = _suppressed(build, rows, classes, limits)
+    *chosen, indices, _ = suppressed(build, rows, classes, limits)
     return [*(build.add("Transpose", table, perm=[0, 2, 1]) for table in chosen), indices]
 
 
-def _suppressed(build: Build, boxes: str, scores: str, limits: Limits) -> list[str]:
+def suppressed(build: Build, boxes: str, scores: str, limits: Limits) -> list[str]:
+    """Return the chosen boxes, their scores, their indices and their number, with boxes and scores as `non_maximum_suppression` takes them."""
     best = build.add("ReduceMax", scores, build.int64(-1), keepdims=0)
     candidates = _by_class(build, scores, best) if limits.per_class else build.add("Unsqueeze", best, build.int64(1))
-    return _chosen(build, _kept(build, boxes, candidates, best, limits), best, (boxes, scores), limits.max_boxes)
+    return _chosen(build, _kept(build, boxes, candidates, best, limits), best, (boxes, scores), _most(build, limits))
+
+
+def _single(build: Build, limit: Tensor) -> str:
+    return build.add("Reshape", limit, build.int64(1))
+
+
+def _most(build: Build, limits: Limits) -> str:
+    return build.graph.cast(_single(build, limits.max_boxes), np.int64) if isinstance(limits.max_boxes, Tensor) else build.int64(limits.max_boxes)
+
+
+def _overlap(build: Build, iou: float | Tensor) -> str:
+    """Return the threshold as ONNX Runtime takes it, which refuses a negative one that is only known when it runs."""
+    if isinstance(iou, Tensor):
+        return build.add("Min", _single(build, iou), build.floats([1.0]))
+    if iou < 0:
+        raise UnsupportedLayerError("a negative iou_threshold suppresses boxes that do not overlap")
+    return build.floats([min(iou, 1.0)])
 
 
 def _by_class(build: Build, scores: str, best: str) -> str:
@@ -79,11 +97,12 @@ def _by_class(build: Build, scores: str, best: str) -> str:
 
 def _kept(build: Build, boxes: str, candidates: str, best: str, limits: Limits) -> str:
     """Return which boxes are chosen, of each class at most max_boxes. Shapes: [batch, boxes]."""
-    if limits.iou < 0:
-        raise UnsupportedLayerError("a negative iou_threshold suppresses boxes that do not overlap")
+    if isinstance(limits.score, Tensor):
+        reached = build.add("GreaterOrEqual", candidates, _single(build, limits.score))
+        candidates = build.add("Where", reached, candidates, build.floats(-np.inf))
     # ONNX Runtime rejects a score that equals the threshold; the operation keeps it.
-    above = np.nextafter(np.float32(limits.score), np.float32(-np.inf))
-    numbers = build.int64(limits.max_boxes), build.floats([min(limits.iou, 1.0)]), build.floats([above])
+    least = float(np.finfo(np.float32).min if isinstance(limits.score, Tensor) else np.nextafter(np.float32(limits.score), np.float32(-np.inf)))
+    numbers = _most(build, limits), _overlap(build, limits.iou), build.floats([least])
     selected = build.add("NonMaxSuppression", boxes, candidates, *numbers, center_point_box=1)
     places = build.add("Gather", selected, build.int64(0, 2), axis=1)
     none = build.add("Expand", build.graph.constant(0, np.bool_), build.add("Shape", best))
@@ -94,14 +113,14 @@ def _kept(build: Build, boxes: str, candidates: str, best: str, limits: Limits) 
     return build.add("Or", kept, top)
 
 
-def _chosen(build: Build, kept: str, best: str, tables: tuple[str, str], max_boxes: int) -> list[str]:
-    """Return the first max_boxes that are kept, by falling score: their rows of each table, their indices and their number."""
+def _chosen(build: Build, kept: str, best: str, tables: tuple[str, str], most: str) -> list[str]:
+    """Return the first that are kept, as many as `most` says, by falling score: their rows of each table, their indices and their number."""
     count = build.add("Shape", best, start=1, end=2)
-    places = build.add("Min", count, build.int64(max_boxes))
+    places = build.add("Min", count, most)
     ranked = build.add("Where", kept, best, build.floats(-np.inf))
     _, order = build.add_many("TopK", 2, ranked, places, axis=1, largest=1, sorted=1)
     valid = build.add("GatherElements", kept, order, axis=1)
-    left_over = build.add("Sub", build.int64(max_boxes), places)
+    left_over = build.add("Sub", most, places)
     expanded = build.add("Unsqueeze", valid, build.int64(-1))
     results = []
     for table in tables:

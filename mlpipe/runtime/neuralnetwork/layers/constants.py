@@ -43,8 +43,7 @@ def fill_dynamic(net: Network, params: Any, shape: str) -> str:
     """One value in the shape that the input holds."""
     if net.graph.value_of(shape) is not None:
         return _fill(net, params.value, net.known_integers(shape, "its shape"))
-    rank = net.length(shape)
-    return net.graph.set_type(net.graph.add("Expand", net.scalar(params.value), net.indices(shape)), np.float32, [None] * rank)
+    return net.with_rank(net.graph.add("Expand", net.scalar(params.value), net.indices(shape)), shape)
 
 
 def _fill(net: Network, value: float, shape: list[int]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.mlprogram.ops import cropping, detection
+from mlpipe.runtime.mlprogram.values import Tensor
 from mlpipe.runtime.neuralnetwork.layers.borders import pair
 from mlpipe.runtime.neuralnetwork.layers.shared import SAMPLING, build_of, tensor
 from mlpipe.runtime.neuralnetwork.network import Network, SizeOf
@@ -43,22 +46,28 @@ def non_maximum_suppression(
     net: Network, params: Any, boxes: str, scores: str, overlap: str | None = None, least: str | None = None, most: str | None = None
 ) -> list[str]:
     """The boxes that are kept, their scores, their indices, and how many they are; inputs stand in for the thresholds of the layer."""
-    results = detection.non_maximum_suppression(
-        build_of(net),
-        tensor(net, boxes),
-        tensor(net, scores),
-        _known(net, overlap, params.iouThreshold),
-        _known(net, least, params.scoreThreshold),
-        int(_known(net, most, params.maxBoxes)),
+    net.graph.check_size([params.maxBoxes, 4], np.float32)
+    limits = detection.Limits(
+        _limit(net, overlap, params.iouThreshold),
+        _limit(net, least, params.scoreThreshold),
+        params.maxBoxes if most is None else _count(_limit(net, most, 0)),
         params.perClassSuppression,
     )
+    results = detection.suppressed(build_of(net), boxes, scores, limits)
     return [net.number(result) for result in results]
 
 
-def _known(net: Network, value: str | None, default: float) -> float:
+def _limit(net: Network, value: str | None, default: float) -> float | Tensor:
+    """Return a limit of the layer: its own number, or that of an input, known or not."""
     if value is None:
         return default
     constant = net.graph.value_of(value)
-    if constant is None or constant.size != 1:
-        raise UnsupportedLayerError("a threshold that is only known when the model runs")
+    if constant is None:
+        return tensor(net, value)
+    if constant.size != 1:
+        raise UnsupportedLayerError("a threshold that is no single number")
     return float(constant.reshape(-1)[0])
+
+
+def _count(limit: float | Tensor) -> int | Tensor:
+    return int(limit) if isinstance(limit, float) else limit

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from mlpipe.runtime.lowered import UnsupportedLayerError
+from mlpipe.runtime.mlprogram.ops import normalization as normalizing
+from mlpipe.runtime.neuralnetwork.layers.shared import build_of, tensor
 from mlpipe.runtime.neuralnetwork.network import Network
 from mlpipe.runtime.neuralnetwork.registry import layer
 
@@ -71,7 +73,8 @@ def l2_normalize(net: Network, params: Any, x: str) -> str:
 def local_response_normalization(net: Network, params: Any, x: str) -> str:
     """Each element divided by a power of the squares of its neighbours in other channels."""
     if params.localSize % 2 == 0:
-        raise UnsupportedLayerError(f"a window of {params.localSize} channels, which has no middle")
+        # ONNX takes odd windows; the operation that the converters write as this layer takes others too.
+        return str(normalizing.local_response_norm(build_of(net), tensor(net, x), params.localSize, params.alpha, params.beta, params.k or 1.0))
     merged = net.merge_leading(x, 3)
     y = net.graph.add("LRN", merged, size=params.localSize, alpha=params.alpha, beta=params.beta, bias=params.k or 1.0)
     return net.restore_leading(y, x, 3)

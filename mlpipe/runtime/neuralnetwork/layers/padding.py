@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mlpipe.runtime.lowered import UnsupportedLayerError
 from mlpipe.runtime.neuralnetwork.layers.borders import border_amounts
 from mlpipe.runtime.neuralnetwork.network import Network
@@ -33,6 +35,8 @@ def padding(net: Network, params: Any, x: str) -> str:
 def constant_pad(net: Network, params: Any, x: str, given: str | None = None) -> str:
     """A constant added before and after along every axis, or on one side up to a size."""
     rank = net.require_rank(x)
+    if given is not None and net.graph.value_of(given) is None:
+        return _pad_as_fed(net, params, x, given)
     amounts = [int(amount) for amount in params.padAmounts] if given is None else net.known_integers(given, "the amount of padding")
     if len(amounts) != 2 * rank:
         raise UnsupportedLayerError(f"{len(amounts)} amounts for a tensor of rank {rank}")
@@ -43,3 +47,15 @@ def constant_pad(net: Network, params: Any, x: str, given: str | None = None) ->
             raise UnsupportedLayerError("sizes for both sides of one axis")
         before, after = ([max(wanted - size, 0) for wanted, size in zip(side, sizes, strict=True)] for side in (before, after))
     return net.graph.add("Pad", x, net.graph.int64(*before, *after), net.scalar(params.value))
+
+
+def _pad_as_fed(net: Network, params: Any, x: str, given: str) -> str:
+    graph, rank = net.graph, net.graph.rank(x)
+    if net.length(given) != 2 * rank:
+        raise UnsupportedLayerError(f"{net.length(given)} amounts for a tensor of rank {rank}")
+    pairs = net.indices(graph.add("Reshape", given, graph.int64(rank, 2)))
+    if params.padToGivenOutputSizeMode:
+        size = graph.add("Unsqueeze", graph.shape_value(x), graph.int64(1))
+        pairs = graph.add("Max", graph.add("Sub", pairs, size), graph.int64(0))
+    amounts = graph.add("Reshape", graph.add("Transpose", pairs, perm=[1, 0]), graph.int64(-1))
+    return graph.set_type(graph.add("Pad", x, amounts, net.scalar(params.value)), np.float32, [None] * rank)

@@ -70,14 +70,19 @@ def _ordered(net: Network, x: str, axis: int, count: str, *, largest: bool) -> l
 def one_hot(net: Network, params: Any, x: str, size: str | None = None) -> str:
     """A new axis that is one value at the index and another elsewhere; an index outside of it, also a negative one, is elsewhere everywhere."""
     graph = net.graph
-    depth = params.oneHotVectorSize if size is None else net.known_integers(size, "the number of classes")[0]
-    if depth < 1:
-        raise UnsupportedLayerError(f"{depth} classes")
     axis = net.axis(x, params.axis, new=1)
+    fed = size is not None and graph.value_of(size) is None
+    depth = params.oneHotVectorSize if size is None or fed else net.known_integers(size, "the number of classes")[0]
+    if depth < 1 and not fed:
+        raise UnsupportedLayerError(f"{depth} classes")
+    count = net.indices(graph.add("Reshape", size, graph.int64(1))) if fed else graph.int64(depth)
     # ONNX counts negative indices from the end: move them out of range.
-    indices = graph.add("Where", graph.add("Less", x, net.scalar(0)), net.scalar(depth), x)
+    indices = net.indices(x)
+    indices = graph.add("Where", graph.add("Less", indices, graph.int64(0)), count, indices)
     values = graph.constant(np.asarray([params.offValue, params.onValue], np.float32))
-    return graph.add("OneHot", net.indices(indices), graph.int64(depth), values, axis=axis)
+    y = graph.add("OneHot", indices, count, values, axis=axis)
+    shape = graph.shape(x)
+    return graph.set_type(y, np.float32, [*shape[:axis], None, *shape[axis:]]) if fed else y
 
 
 @layer("lowerTriangular", keeps_grid=True)

@@ -62,8 +62,7 @@ def reshape_dynamic(net: Network, _params: Any, x: str, shape: str) -> str:
     """The shape that the second input holds."""
     if net.graph.value_of(shape) is not None:
         return _to(net, x, net.known_integers(shape, "its target shape"))
-    rank = net.length(shape)
-    return net.graph.set_type(net.graph.add("Reshape", x, net.indices(shape)), np.float32, [None] * rank)
+    return net.with_rank(net.graph.add("Reshape", x, net.indices(shape)), shape)
 
 
 @layer("reshapeLike", keeps_grid=True)
