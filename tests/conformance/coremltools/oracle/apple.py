@@ -53,6 +53,7 @@ class ModelProxy:
         if asset is not None:
             raise NotReachableError("MLModelAsset")
         self._path = Path(path)
+        self._bytes = self._path.read_bytes() if self._path.is_file() else b""
         self._model: Any = None
         self._failure: Exception | None = None
         options = {"precision": RECORD.precision}
@@ -96,6 +97,8 @@ class ModelProxy:
 
     def get_compiled_model_path(self) -> str:
         """Return the folder of the "compiled" model."""
+        if self._bytes and not self._path.exists():
+            self._path.write_bytes(self._bytes)
         return self.compileModel(str(self._path))
 
     def get_load_duration_in_nano_seconds(self) -> int:

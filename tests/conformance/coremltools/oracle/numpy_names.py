@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-NAMES: dict[str, Any] = {"product": np.prod, "infty": np.inf, "Inf": np.inf, "NaN": np.nan, "float_": np.float64, "row_stack": np.vstack, "in1d": np.isin}
+NAMES: dict[str, Any] = {
+    "product": np.prod,
+    "infty": np.inf,
+    "Inf": np.inf,
+    "NaN": np.nan,
+    "float_": np.float64,
+    "cfloat": np.complex128,
+    "row_stack": np.vstack,
+    "in1d": np.isin,
+}
 
 
 def install() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle import no_network, numpy_names, pretend_macos
+from oracle import classic_suites, no_network, numpy_names, pretend_macos
 from oracle.absent import hide
 from oracle.identity import backend_name, in_shard, readable, sample, seed, test_id, without_addresses
 from oracle.outcome import FAILURES, outcome_of
@@ -28,6 +28,7 @@ from oracle.results import read_results
 
 no_network.install()
 numpy_names.install()
+classic_suites.install()
 pretend_macos.install()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from types import ModuleType
 
-from oracle import apple, tolerance
+from oracle import apple, classic_suites, tolerance
 
 MACOS_VERSION = (26, 0)
 """The first that runs every operator set."""
@@ -34,6 +34,8 @@ def _utilities(module: ModuleType) -> None:
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
     "coremltools._deps": _dependencies,
     "coremltools.models.utils": _utilities,
+    "xgboost.data": classic_suites.with_numpy_1,
+    "coremltools.test.utils": classic_suites.without_download,
     "coremltools.converters.mil.testing_utils": tolerance.install,
 }
 
