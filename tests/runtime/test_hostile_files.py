@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlpipe.errors import InvalidInput, MlpipeError, ModelFileInvalid, NotExecutable
@@ -268,3 +269,104 @@ def test_a_loop_that_never_ends_is_ended(packages: Path, tmp_path: Path) -> None
     model = load_model(edited(packages, "loops", tmp_path, endless))
     with pytest.raises(InvalidInput, match=f"a loop goes on for more than {LARGEST_ROUNDS:,} rounds"):
         model.predict(pickle.loads((packages / "loops.pickle").read_bytes()))
+
+
+def loops_in_loops(spec: Any) -> None:
+    layers = spec.neuralNetwork.layers
+    for _ in range(4):
+        loop = type(layers[0])(name="again")
+        loop.loop.maxLoopIterations = 999
+        loop.loop.bodyNetwork.layers.extend(layers)
+        del layers[:]
+        layers.append(loop)
+
+
+def declare_a_large_input(spec: Any) -> None:
+    spec.description.input[0].type.multiArrayType.shape[2] = 10**9
+
+
+def declare_less_than_nothing(spec: Any) -> None:
+    spec.description.input[0].type.multiArrayType.shape[0] = -1
+
+
+def keep_many_boxes(spec: Any) -> None:
+    next(layer for layer in spec.neuralNetwork.layers if layer.HasField("NonMaximumSuppression")).NonMaximumSuppression.maxBoxes = 10**9
+
+
+def enlarge_much(spec: Any) -> None:
+    next(layer for layer in spec.neuralNetworkRegressor.layers if layer.HasField("upsample")).upsample.scalingFactor[0] = 10**9
+
+
+def cut_out_much(spec: Any) -> None:
+    next(layer for layer in spec.neuralNetwork.layers if layer.HasField("cropResize")).cropResize.targetSize[0] = 2**64 - 2
+
+
+def two_of_one_name(spec: Any) -> None:
+    spec.neuralNetwork.layers.insert(2, spec.neuralNetwork.layers[1])
+
+
+def add_to_many_dimensions(spec: Any) -> None:
+    spec.treeEnsembleRegressor.treeEnsemble.numPredictionDimensions = 10**12
+    del spec.treeEnsembleRegressor.treeEnsemble.basePredictionValue[:]
+
+
+def ask_for_a_far_feature(spec: Any) -> None:
+    spec.treeEnsembleRegressor.treeEnsemble.nodes[0].branchFeatureIndex = 2**63
+
+
+def a_tree_in_a_circle(spec: Any) -> None:
+    spec.treeEnsembleRegressor.treeEnsemble.nodes[1].trueChildNodeId = 0
+
+
+def one_key_twice(spec: Any) -> None:
+    spec.dictVectorizer.stringToIndex.vector.append("a")
+
+
+def a_wide_column(spec: Any) -> None:
+    spec.featureVectorizer.inputList[0].inputDimensions = 2**63
+
+
+def unheard_boxes(spec: Any) -> None:
+    spec.nonMaximumSuppression.confidenceInputFeatureName = "unheard"
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("loops", loops_in_loops, "with its loops written out, the network has more than 10,000 layers"),
+        ("convolutions", declare_a_large_input, r"input 'x' would take 96\.0 GB"),
+        ("legacy", declare_less_than_nothing, "the inputs of the network cannot be lowered"),
+        ("detection", keep_many_boxes, r"NonMaximumSuppression .* would take 16\.0 GB"),
+        ("flexible", enlarge_much, r"upsample 'upsample_1'.* would take"),
+        ("detection", cut_out_much, r"cropResize 'cropResize cut': its parameters cannot be what they are"),
+        ("custom", two_of_one_name, "custom 'custom_1': its output 'custom_1' is there already"),
+        ("boosted", add_to_many_dimensions, "what the trees add up would be 1,000,000,000,000 numbers"),
+        ("boosted", ask_for_a_far_feature, f"the trees ask for feature {2**63}"),
+        ("boosted", a_tree_in_a_circle, "is no tree"),
+        ("dictionary", one_key_twice, "the model lists a key twice"),
+        ("columns", a_wide_column, "what it makes of 'x' would be"),
+        ("boxes", unheard_boxes, "KeyError: 'unheard'"),
+    ],
+)
+def test_the_error_says_what_is_wrong_with_a_model(models: Path, tmp_path: Path, name: str, edit: Any, message: str) -> None:
+    spec = model_pb2().Model.FromString((models / f"{name}.mlmodel").read_bytes())
+    edit(spec)
+    path = tmp_path / "edited.mlmodel"
+    path.write_bytes(spec.SerializeToString())
+    with pytest.raises(NotExecutable, match=message):
+        load_model(path, custom_layers={"Double": lambda x, **_: 2 * x}).predict(pickle.loads((models / f"{name}.pickle").read_bytes()))
+
+
+def test_what_nothing_asks_for_behind_a_custom_layer_is_not_run(models: Path, tmp_path: Path) -> None:
+    spec = model_pb2().Model.FromString((models / "custom.mlmodel").read_bytes())
+    spec.neuralNetwork.layers.insert(2, spec.neuralNetwork.layers[2])
+    spec.neuralNetwork.layers[2].output[0] = "unread"
+    spec.neuralNetwork.layers.insert(3, spec.neuralNetwork.layers[1])
+    spec.neuralNetwork.layers[3].output[0] = "again"
+    spec.neuralNetwork.layers[4].input[0] = "again"
+    path = tmp_path / "edited.mlmodel"
+    path.write_bytes(spec.SerializeToString())
+    fed = pickle.loads((models / "custom.pickle").read_bytes())
+    found = load_model(path, custom_layers={"Double": lambda x, **_: 2 * x}).predict(fed)["softmaxND_2"]
+    powers = np.exp(2 * np.exp(fed["x"].astype(np.float64)))
+    np.testing.assert_allclose(found, powers / powers.sum(axis=-1, keepdims=True), rtol=1e-4)

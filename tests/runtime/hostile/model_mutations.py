@@ -119,10 +119,7 @@ def _nest(mutator: Mutator, spec: Any) -> None:
         else:
             layer.input.append("x")
             layer.branch.ifBranch.layers.extend(network.layers)
-        try:
-            network.layers.append(layer)
-        except DecodeError:  # it is as deep as protobuf reads
-            return
+        network.layers.append(layer)
         del network.layers[:-1]
 
 

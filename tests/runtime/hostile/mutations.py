@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from mlpipe.model_files.protobuf import model_pb2
 
@@ -55,9 +56,15 @@ class Mutator:
         spec = model_pb2().Model.FromString(files[model])
         for _ in range(self.choose([1, 1, 1, 2, 4])):
             if ALONE in files or _operations(spec):  # nothing is left to damage where the program itself went
-                self.choose(changes)(self, spec)
+                self._change(self.choose(changes), spec)
         files[model] = spec.SerializeToString(deterministic=True)
         return files
+
+    def _change(self, change: Change, spec: Any) -> None:
+        try:
+            change(self, spec)
+        except DecodeError:
+            self.say("it is as deep as protobuf reads")
 
     def _truncate(self, files: Files) -> None:
         name = self.choose(files)
