@@ -27,10 +27,13 @@ def permute(net: Network, params: Any, x: str) -> str:
 
 @layer("transpose", keeps_grid=True)
 def transpose(net: Network, params: Any, x: str) -> str:
-    """All dimensions in another order."""
-    if sorted(params.axes) != list(range(net.require_rank(x))):
-        raise UnsupportedLayerError(f"the axes {list(params.axes)}")
-    return net.graph.add("Transpose", x, perm=list(params.axes))
+    """All dimensions in another order; with an axis less, those behind a first one of 1, as coremltools writes it for an image that was an array."""
+    axes, rank = list(params.axes), net.require_rank(x)
+    first = int(len(axes) == rank - 1 == 3 and net.graph.shape(x)[0] == 1)
+    perm = [*range(first), *(axis + first for axis in axes)]
+    if sorted(perm) != list(range(rank)):
+        raise UnsupportedLayerError(f"the axes {axes}")
+    return net.graph.add("Transpose", x, perm=perm)
 
 
 @layer("concat", keeps_grid=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 from importlib.util import find_spec
 from types import ModuleType
@@ -17,6 +18,8 @@ NAMES = ["CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX",
 def install() -> None:
     """Enter LIBSVM's modules under the names that the suite imports."""
     if find_spec("libsvm") is not None:
+        package = importlib.import_module("libsvm")
+        vars(package).setdefault("__version__", importlib.metadata.version("libsvm-official"))
         for name in ("svm", "svmutil"):
             sys.modules[name] = importlib.import_module(f"libsvm.{name}")
         vars(sys.modules["svmutil"]).update({name: value for name, value in vars(sys.modules["svm"]).items() if name.isupper()})
