@@ -333,7 +333,7 @@ def unheard_boxes(spec: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "edit", "message"),
     [
-        ("loops", loops_in_loops, "with its loops written out, the network has more than 10,000 layers"),
+        ("loops", loops_in_loops, "with its loops written out, the network has more than 5,000 layers"),
         ("convolutions", declare_a_large_input, r"input 'x' would take 96\.0 GB"),
         ("legacy", declare_less_than_nothing, "the inputs of the network cannot be lowered"),
         ("detection", keep_many_boxes, r"NonMaximumSuppression .* would take 16\.0 GB"),

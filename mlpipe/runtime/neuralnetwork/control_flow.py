@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlpipe.runtime.lowered import Unsupported, UnsupportedLayerError
-from mlpipe.runtime.neuralnetwork.network import LARGEST_WRITTEN, Network
+from mlpipe.runtime.neuralnetwork.network import Network, too_many_layers
 from mlpipe.runtime.onnx_graph import Dim, Graph
 from mlpipe.runtime.rounds import within_limit
 
@@ -73,8 +73,7 @@ def loop(net: Network, layer: Any, lower: LowerLayers) -> None:
     params = layer.loop
     most = _most(net, layer)
     done = 0
-    most_layers = LARGEST_WRITTEN if _has_loop(params.bodyNetwork) else LARGEST_WRITTEN // 2
-    while done < UNROLLED and net.written.layers <= most_layers:
+    while done < UNROLLED and net.written.has_room():
         again = _known(net, layer, most, lower, done)
         if again is None:
             break
@@ -84,6 +83,8 @@ def loop(net: Network, layer: Any, lower: LowerLayers) -> None:
         _inside(lower, scope, params.bodyNetwork)
         net.values.update({name: scope.values[name] for name in net.values})
         done += 1
+    if not net.written.has_room() and _has_loop(params.bodyNetwork):
+        raise too_many_layers()
     if most is not None and done:
         limit = net.graph.value_of(most)
         assert limit is not None, "else no iteration was known to happen"
@@ -92,7 +93,7 @@ def loop(net: Network, layer: Any, lower: LowerLayers) -> None:
 
 
 def _has_loop(network: Any) -> bool:
-    """Return whether there are loops in a network: those have to be written out, for as loops in loops they might take for ever."""
+    """Return whether there are loops in a network: beyond what can be written out they might take for ever, one in another."""
     branches = [layer.branch for layer in network.layers if layer.WhichOneof("layer") == "branch"]
     inside = any(_has_loop(branch.ifBranch) or _has_loop(branch.elseBranch) for branch in branches)
     return inside or any(layer.WhichOneof("layer") == "loop" for layer in network.layers)

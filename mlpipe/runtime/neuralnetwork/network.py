@@ -35,10 +35,22 @@ class Written:
     layers: int = 0
 
     def count(self) -> None:
-        """Count one more. Errors: NotExecutable where it is one too many: loops in loops would be written out without end."""
+        """Count one more.
+
+        Errors: NotExecutable where it is one too many: loops in loops would be written out without end.
+        """
         self.layers += 1
         if self.layers > LARGEST_WRITTEN:
-            raise NotExecutable(f"with its loops written out, the network has more than {LARGEST_WRITTEN:,} layers")
+            raise too_many_layers()
+
+    def has_room(self) -> bool:
+        """Return whether more rounds of a loop may be written out: so many that what follows has room too."""
+        return self.layers <= LARGEST_WRITTEN // 2
+
+
+def too_many_layers() -> NotExecutable:
+    """Return the error for a network that would grow too large."""
+    return NotExecutable(f"with its loops written out, the network has more than {LARGEST_WRITTEN // 2:,} layers")
 
 
 @dataclass
