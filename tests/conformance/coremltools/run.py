@@ -23,6 +23,15 @@ SUITES = {
 }
 """Our names -> the packages of coremltools that hold the tests."""
 
+MLMODEL_SUITES = {
+    "neural_network": "coremltools.test.neural_network",
+    "pipeline": "coremltools.test.pipeline",
+    "sklearn": "coremltools.test.sklearn_tests",
+    "xgboost": "coremltools.test.xgboost_tests",
+}
+"""Suites of `.mlmodel` files, run where they are named. The last three need scikit-learn 1.5.1, XGBoost 1.4.2, libsvm-official 3.30.0, pandas and requests:
+an environment of their own."""
+
 ENVIRONMENT = {
     "INCLUDE_MIL_FP32_UNIT_TESTS": "1",
     "RUN_BACKWARD_COMPATIBILITY": "1",
@@ -85,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--shards", default="0-9/10", help="first-last/count")
-    parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=list(SUITES))
+    parser.add_argument("--suites", nargs="+", default=list(SUITES), choices=list(SUITES | MLMODEL_SUITES))
     parser.add_argument("--backend", default="mlprogram", choices=("mlprogram", "neuralnetwork"))
     parser.add_argument("--precision", default="float32", choices=("float32", "float16"))
     parser.add_argument("--each", type=int, help="at most so many of every test function in a shard")
@@ -98,7 +107,7 @@ def main() -> None:
         for suite in chosen.suites:
             sampled = "" if chosen.each is None else f"-each{chosen.each}"
             file = chosen.folder / f"{suite}-{chosen.backend}-{number}of{count}{sampled}.jsonl"
-            run_shard(SUITES[suite], f"{number}/{count}", file, **options)
+            run_shard((SUITES | MLMODEL_SUITES)[suite], f"{number}/{count}", file, **options)
             print(f"{file.name} done", flush=True)
 
 
