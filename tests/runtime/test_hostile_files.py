@@ -301,6 +301,10 @@ def cut_out_much(spec: Any) -> None:
     next(layer for layer in spec.neuralNetwork.layers if layer.HasField("cropResize")).cropResize.targetSize[0] = 2**64 - 2
 
 
+def split_much(spec: Any) -> None:
+    next(layer for layer in spec.neuralNetwork.layers if layer.HasField("splitND")).splitND.numSplits = 2**31 - 1
+
+
 def two_of_one_name(spec: Any) -> None:
     spec.neuralNetwork.layers.insert(2, spec.neuralNetwork.layers[1])
 
@@ -339,6 +343,7 @@ def unheard_boxes(spec: Any) -> None:
         ("detection", keep_many_boxes, r"NonMaximumSuppression .* would take 16\.0 GB"),
         ("flexible", enlarge_much, r"upsample 'upsample_1'.* would take"),
         ("detection", cut_out_much, r"cropResize 'cropResize cut': its parameters cannot be what they are"),
+        ("shapes", split_much, "splitND 'splitND left right': .* elements along its axis cannot be split so"),
         ("custom", two_of_one_name, "custom 'custom_1': its output 'custom_1' is there already"),
         ("boosted", add_to_many_dimensions, "what the trees add up would be 1,000,000,000,000 numbers"),
         ("boosted", ask_for_a_far_feature, f"the trees ask for feature {2**63}"),

@@ -90,7 +90,7 @@ def split_nd(net: Network, params: Any, x: str) -> list[str]:
 def _split(net: Network, x: str, axis: int, count: int, sizes: list[int]) -> list[str]:
     along = net.axis(x, axis)
     (total,) = net.sizes(x, along)
-    if not sizes and count:
+    if not sizes and 0 < count <= total:
         # Where the parts cannot be equal, the first ones are larger by one.
         sizes = [total // count + (part < total % count) for part in range(count)]
     if sum(sizes) != total or 0 in sizes:
