@@ -90,6 +90,7 @@ PLAIN: list[tuple[str, dict[str, Any], Callable[[Any], Any], Any]] = [
     ("unary", {"type": "POWER", "alpha": 0.3, "shift": 5}, lambda x: (x + 5) ** 0.3, X),
     ("unary", {"type": "EXP", "scale": -0.5}, lambda x: np.exp(-0.5 * x), X),
     ("unary", {"type": "LOG"}, np.log, X + 5),
+    ("unary", {"type": "LOG", "epsilon": 1}, np.log1p, X + 5),
     ("unary", {"type": "ABS"}, np.abs, X),
     ("unary", {"type": "THRESHOLD", "alpha": 0.75}, lambda x: np.maximum(x, 0.75), X),
 ]

@@ -60,11 +60,14 @@ UNARY: dict[int, Callable[[Network, Any, str], str]] = {
     2: lambda net, params, x: net.graph.add("Reciprocal", _plus_epsilon(net, params, x)),
     3: lambda net, params, x: net.graph.add("Pow", x, net.scalar(params.alpha)),
     4: lambda net, _params, x: net.graph.add("Exp", x),
-    5: lambda net, _params, x: net.graph.add("Log", x),
+    5: lambda net, params, x: net.graph.add("Log", net.graph.add("Add", x, net.scalar(params.epsilon)) if params.epsilon else x),
     6: lambda net, _params, x: net.graph.add("Abs", x),
     7: lambda net, params, x: net.graph.add("Max", x, net.scalar(params.alpha)),
 }
-"""The specification's numbers: sqrt, rsqrt, inverse, power, exp, log, abs, threshold."""
+"""The specification's numbers: sqrt, rsqrt, inverse, power, exp, log, abs, threshold.
+
+The formula of log has no epsilon, but coremltools writes log(1 + x) with one of 1, and tests it on Core ML.
+"""
 
 
 def _plus_epsilon(net: Network, params: Any, x: str) -> str:
