@@ -74,7 +74,7 @@ def _image_layer(writer: Writer, kind: str, layer: Any, sources: list[str]) -> s
         return str(writer.add("Flatten", writer.add("GlobalAveragePool", sources[0])))
     if kind == "Dense":
         return str(writer.add("Softmax", writer.add("Gemm", sources[0], *weights)))
-    raise NotImplementedError(kind)
+    raise ValueError(f"no ONNX for {kind}")
 
 
 def _convolution(writer: Writer, layer: Any, source: str, padding: Any) -> str:
