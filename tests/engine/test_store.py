@@ -120,7 +120,7 @@ def test_a_cache_that_cannot_be_written_is_one_clear_message(tmp_path):
         pass
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="NOT RUN: there is no /dev/full")  # noqa: PTH110
 def test_a_full_disk_is_one_clear_message(store):
     with store.session():
         output = store.new_output()

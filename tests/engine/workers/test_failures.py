@@ -104,7 +104,7 @@ def test_a_step_within_its_timeout_is_left_alone(make_job: MakeJob, run_job: Run
     assert run_job(make_job("nap", seconds=0.2, timeout=20.0)).error is None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not enforce it")
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: macOS does not enforce it")
 def test_a_declared_memory_limit_fails_the_step_alone(make_job: MakeJob, run_job: RunJob, method: str) -> None:
     outcome = run_job(make_job("exhaust_memory", preload="numpy", limit=200 << 20), method)
     assert outcome.error["what"] == "out of memory"

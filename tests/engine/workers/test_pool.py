@@ -158,7 +158,7 @@ def test_the_working_directory_does_not_shadow_packages(
     assert run_job(make_job("echo", preload="numpy"), method).error is None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: counts in /proc")
 def test_no_file_descriptor_is_left_open(make_job: MakeJob) -> None:
     def use() -> None:
         with WorkerPool(1, None, lambda *_: None) as pool:

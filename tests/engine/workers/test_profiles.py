@@ -22,7 +22,7 @@ def in_a_worker(pool: WorkerPool, job: Job) -> Any:
     return outcome.values
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: counts threads in /proc")
 @pytest.mark.parametrize(
     ("profile", "present", "absent"),
     [
